@@ -1,0 +1,24 @@
+//! What a stack is and how it lives, decided without touching the outside world.
+//!
+//! This floor owns every decision of pk: which unit may start, when it is ready, whether it
+//! is restarted, in which order a stack stops. It is synchronous and total. It must not
+//! read a clock, the environment, a file or a random device: time and a seeded generator
+//! are arguments, so a test replays any history exactly.
+//!
+//! ```text
+//!  spec ──► graph ──► plan ──► set ──step(now, event)──► effects
+//!                               │
+//!                               └─► snapshot, explain
+//! ```
+#![deny(
+    clippy::wildcard_enum_match_arm,
+    clippy::match_wildcard_for_single_variants
+)]
+
+pub mod exit;
+pub mod id;
+pub mod secret;
+pub mod signal;
+pub mod spec;
+pub mod text;
+pub mod time;
