@@ -16,7 +16,9 @@
 )]
 
 pub mod exit;
+pub mod graph;
 pub mod id;
+pub mod plan;
 pub mod secret;
 pub mod signal;
 pub mod spec;
