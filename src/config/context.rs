@@ -3,9 +3,11 @@
 //! This module owns how a `${…}` in the file becomes a value or a diagnostic at its place.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::diagnostic::Diagnostic;
 use super::interpolate::{self, Fault, Names, PortFault};
@@ -36,6 +38,10 @@ pub(super) struct Cx<'a> {
     /// From the env files of the file being read; the environment of pk wins.
     pub variables: Arc<EnvMap>,
     pub ports: PortTable,
+    /// Env files that were read, by their path.
+    pub env_files: FxHashMap<PathBuf, Rc<EnvMap>>,
+    /// Regular expressions that were proved valid.
+    pub patterns: FxHashSet<Arc<str>>,
     suggestions: u32,
 }
 
@@ -47,6 +53,8 @@ impl<'a> Cx<'a> {
             os,
             variables: Arc::default(),
             ports: PortTable::default(),
+            env_files: FxHashMap::default(),
+            patterns: FxHashSet::default(),
             suggestions: 0,
         }
     }
@@ -79,6 +87,16 @@ impl<'a> Cx<'a> {
             self.say(diagnostic.maybe_help(fault.help));
         }
         None
+    }
+
+    /// What names stand for in an env file.
+    pub(super) fn outer_names(&self) -> impl Names + '_ {
+        Scope {
+            os: self.os,
+            variables: &self.variables,
+            ports: &self.ports,
+            depth: 0,
+        }
     }
 
     /// The place in the file of a part of a scalar's text.
