@@ -1,1 +1,2 @@
+pub mod contain;
 pub mod domain;
