@@ -35,6 +35,9 @@ pub struct HelperOutput {
 
 /// How much of a helper's output is kept, in bytes.
 const TAIL: usize = 8 * 1024;
+const CHUNK: usize = 4096;
+/// What a pipe holds unless it is told otherwise (`pipe(7)`).
+const PIPE_CAPACITY: usize = 64 * 1024;
 
 /// Runs a command in a group of its own until its first process ends or `limit` has passed;
 /// what is left of the group then is killed. Dropping the future kills it as well.
@@ -97,7 +100,10 @@ impl Tail {
                     .collect();
                 first(waits).await
             };
-            if !self.read(readable) {
+            let pipe = &self.pipes[readable];
+            let mut chunk = [0; CHUNK];
+            let read = pipe.try_read(&mut chunk);
+            if !self.take(&chunk, read) {
                 self.pipes.swap_remove(readable);
             }
         }
@@ -105,20 +111,23 @@ impl Tail {
 
     /// Takes what is buffered, without waiting. Bounded: who kept the pipe may go on writing.
     fn drain(&mut self) {
-        for index in 0..self.pipes.len() {
-            for _ in 0..64 {
-                let before = self.bytes.len();
-                if !self.read(index) || self.bytes.len() == before {
-                    break;
+        for pipe in std::mem::take(&mut self.pipes) {
+            for _ in 0..PIPE_CAPACITY / CHUNK {
+                let mut chunk = [0; CHUNK];
+                // Past the runtime, which may not have heard yet that there is something.
+                match rustix::io::read(&pipe, &mut chunk) {
+                    Ok(0) | Err(_) => break,
+                    Ok(read) => {
+                        self.take(&chunk, Ok(read));
+                    }
                 }
             }
         }
     }
 
     /// `false`: the pipe is at its end.
-    fn read(&mut self, index: usize) -> bool {
-        let mut chunk = [0; 4096];
-        match self.pipes[index].try_read(&mut chunk) {
+    fn take(&mut self, chunk: &[u8], read: io::Result<usize>) -> bool {
+        match read {
             Ok(0) => false,
             Ok(read) => {
                 self.bytes.extend_from_slice(&chunk[..read]);
