@@ -1,3 +1,4 @@
 pub mod contain;
 pub mod domain;
 pub mod logs;
+pub mod probe;

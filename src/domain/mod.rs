@@ -17,6 +17,7 @@
 
 pub mod exit;
 pub mod id;
+pub mod pace;
 pub mod secret;
 pub mod signal;
 pub mod spec;

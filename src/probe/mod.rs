@@ -1,0 +1,51 @@
+//! Asks a run whether it has started, is ready, is alive.
+//!
+//! This floor makes single checks and paces them. It must not count successes or failures
+//! nor decide what they mean: each result is reported as it comes.
+//!
+//! ```text
+//!  Prober::new (before the spawn: a log tap misses nothing)
+//!     └─ run ─ initial delay ─► check ─► report ─► pace ─┐
+//!                                 ▲                      │
+//!                                 └──────────────────────┘
+//! ```
+
+mod connect;
+mod exec;
+mod file;
+mod http;
+mod prober;
+mod tcp;
+
+pub use prober::{Prober, Surroundings};
+
+/// What one check found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum ProbeResult {
+    Success,
+    /// With the reason in plain words.
+    Failure(String),
+}
+
+impl ProbeResult {
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        matches!(self, Self::Success)
+    }
+}
+
+/// Why a probe cannot be made at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    #[error("`{0}` probes are not supported yet")]
+    Unsupported(&'static str),
+    #[error("https is not supported yet: use http, or `exec` with a command that speaks it")]
+    Https,
+    #[error("not a URL that can be asked: {0}")]
+    Url(String),
+    #[error("not a valid request: {0}")]
+    Request(String),
+    #[error("not a valid regular expression: {0}")]
+    Pattern(#[from] regex::Error),
+}
