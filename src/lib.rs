@@ -1,1 +1,3 @@
+pub mod contain;
 pub mod domain;
+pub mod logs;
