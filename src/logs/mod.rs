@@ -35,7 +35,7 @@ pub enum LogError {
 }
 
 /// Takes what the units write.
-pub trait LogSink: Send + Sync {
+pub trait LogSink: Send + Sync + std::fmt::Debug {
     /// A writer for one stream of one run. Streams of a run may be open at the same time.
     fn open(&self, origin: Origin) -> Box<dyn StreamWriter>;
 }
@@ -67,7 +67,7 @@ pub enum Selection {
 
 /// Gives out lines to those who ask. No call waits for a line: [`LogSource::wake`] tells when
 /// to ask again.
-pub trait LogSource: Send + Sync {
+pub trait LogSource: Send + Sync + std::fmt::Debug {
     /// A place to read from.
     fn cursor(&self, selection: Selection, start: Start) -> Cursor;
 

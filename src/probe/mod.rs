@@ -17,23 +17,8 @@ mod http;
 mod prober;
 mod tcp;
 
+pub use crate::domain::event::ProbeResult;
 pub use prober::{Prober, Surroundings};
-
-/// What one check found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum ProbeResult {
-    Success,
-    /// With the reason in plain words.
-    Failure(String),
-}
-
-impl ProbeResult {
-    #[must_use]
-    pub fn is_success(&self) -> bool {
-        matches!(self, Self::Success)
-    }
-}
 
 /// Why a probe cannot be made at all.
 #[derive(Debug, thiserror::Error)]
