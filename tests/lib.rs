@@ -1,1 +1,8 @@
+//! Everything that needs more than one module: one binary, one link.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, also in its helper functions"
+)]
 
+mod config;
+mod contain;

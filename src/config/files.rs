@@ -61,7 +61,7 @@ pub(super) struct Stack {
 }
 
 /// Reads the named files and everything that they include.
-pub(super) fn read(paths: &[PathBuf], shell: Arc<[String]>, cx: &mut Cx<'_>) -> Option<Stack> {
+pub(super) fn read(paths: &[PathBuf], shell: &Arc<[String]>, cx: &mut Cx<'_>) -> Option<Stack> {
     let mut levels = Vec::new();
     let main = read_main(paths, cx)?;
     let mut trail = Trail::default();
@@ -274,7 +274,7 @@ fn port_entries(ports: &Map, variables: &Arc<EnvMap>) -> Vec<PortEntry> {
 }
 
 /// Reads the tops of all files; a level's parent stands before it.
-fn decode_levels(levels: &[Level], shell: Arc<[String]>, cx: &mut Cx<'_>) -> Stack {
+fn decode_levels(levels: &[Level], shell: &Arc<[String]>, cx: &mut Cx<'_>) -> Stack {
     let mut scopes: Vec<Rc<Scope>> = Vec::with_capacity(levels.len());
     let mut stack = Stack {
         name: None,
@@ -285,7 +285,7 @@ fn decode_levels(levels: &[Level], shell: Arc<[String]>, cx: &mut Cx<'_>) -> Sta
         cx.variables = level.variables.clone();
         let raw = RawFile::decode(&level.node, cx).unwrap_or_default();
         let outer = level.parent.map(|parent| scopes[parent].clone());
-        let scope = Rc::new(scope(level, &raw, outer.as_deref(), &shell, cx));
+        let scope = Rc::new(scope(level, &raw, outer.as_deref(), shell, cx));
         scopes.push(scope.clone());
         if level.parent.is_none() {
             stack.name = raw.name.map(|name| Spanned {

@@ -108,8 +108,8 @@ impl Run<'_> {
             if rest.starts_with('$') {
                 out.push('$');
                 at = dollar + 2;
-            } else if rest.starts_with('{') {
-                let Some(len) = closing_brace(&rest[1..]) else {
+            } else if let Some(braced) = rest.strip_prefix('{') {
+                let Some(len) = closing_brace(braced) else {
                     self.fault(
                         base + dollar..base + text.len(),
                         "a `${` without its `}`",
@@ -167,13 +167,13 @@ impl Run<'_> {
                 .unwrap_or(inner.len());
             (name, rest) = inner.split_at(len);
         }
-        if rest.is_empty() {
-            if let Some((unit, port)) = split_port(name) {
-                return match self.names.port(unit, port) {
-                    Ok(value) => out.push_str(&value),
-                    Err(fault) => self.fault(whole, &fault.message, "", fault.help),
-                };
-            }
+        if rest.is_empty()
+            && let Some((unit, port)) = split_port(name)
+        {
+            return match self.names.port(unit, port) {
+                Ok(value) => out.push_str(&value),
+                Err(fault) => self.fault(whole, &fault.message, "", fault.help),
+            };
         }
         if nesting >= MAX_NESTING {
             return self.fault(whole, "defaults nested too deep", "", None);

@@ -33,6 +33,7 @@ mod files;
 mod link;
 mod lower;
 mod raw;
+mod record;
 mod render;
 mod schema;
 mod snippet;
@@ -139,7 +140,7 @@ fn read(
     cx: &mut Cx<'_>,
     unhonoured: &mut Vec<Unhonoured>,
 ) -> Option<Plan> {
-    let stack = files::read(paths, default_shell(cx.os), cx)?;
+    let stack = files::read(paths, &default_shell(cx.os), cx)?;
     if stack.units.is_empty() && !cx.diagnostics.iter().any(Diagnostic::is_error) {
         let start = cx.sources.iter().next().map(source::SourceFile::shown);
         let message = format!(

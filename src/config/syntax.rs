@@ -76,13 +76,14 @@ fn opening_quote(text: &str, last: usize, quote: char) -> usize {
     // An opening quote stands behind a blank or an indicator.
     let candidates = line.match_indices(quote).map(|(at, _)| at);
     candidates
+        .rev()
         .filter(|&at| {
             line[..at]
                 .chars()
                 .next_back()
                 .is_none_or(|c| matches!(c, ' ' | '[' | '{' | ',' | ':'))
         })
-        .last()
+        .next()
         .map_or(last, |at| line_start + at)
 }
 

@@ -15,12 +15,28 @@
     clippy::match_wildcard_for_single_variants
 )]
 
+pub mod admission;
+mod backoff;
+pub mod change;
+pub mod effect;
+pub mod event;
 pub mod exit;
+pub mod explain;
 pub mod graph;
+pub mod health;
 pub mod id;
+pub mod machine;
+pub mod outcome;
+pub mod pace;
+pub mod phase;
 pub mod plan;
+pub mod restart;
 pub mod secret;
+pub mod set;
 pub mod signal;
+pub mod snapshot;
 pub mod spec;
+pub mod stop;
 pub mod text;
 pub mod time;
+pub mod verdict;

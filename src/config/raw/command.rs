@@ -7,11 +7,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::scalar::Flag;
 use crate::config::context::Cx;
-use crate::config::decode::{
-    Decode, NonEmpty, Spanned, Table, Text, expect_scalar, mismatch, record,
-};
+use crate::config::decode::{Decode, NonEmpty, Spanned, Table, Text, expect_scalar, mismatch};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::interpolate::port_reference;
+use crate::config::record::record;
 use crate::config::tree::{Node, Value};
 
 /// A string for the shell, or a list executed directly.

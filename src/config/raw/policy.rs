@@ -10,9 +10,10 @@ use super::probe::any_of;
 use super::scalar::{Flag, Int, Number, SignalName, Size, Span, reference, whole};
 use crate::config::context::Cx;
 use crate::config::decode::{
-    Decode, Leaf, NonEmpty, OneOrMany, Refusal, Spanned, Table, Text, choice, decode_leaf,
-    mismatch, not_a_choice, record,
+    Decode, Leaf, NonEmpty, OneOrMany, Refusal, Spanned, Table, Text, decode_leaf, mismatch,
+    not_a_choice,
 };
+use crate::config::record::{choice, record};
 use crate::config::tree::{Node, Value, parse_bool};
 use crate::domain::signal::Signal;
 

@@ -9,9 +9,8 @@ use serde_json::json;
 use super::command::RawCommand;
 use super::scalar::{Flag, Int, Span, reference, whole};
 use crate::config::context::Cx;
-use crate::config::decode::{
-    Decode, Leaf, OneOrMany, Refusal, Table, Text, choice, decode_leaf, mismatch, record,
-};
+use crate::config::decode::{Decode, Leaf, OneOrMany, Refusal, Table, Text, decode_leaf, mismatch};
+use crate::config::record::{choice, record};
 use crate::config::tree::{Node, Value};
 use crate::domain::spec::StatusRange;
 

@@ -7,7 +7,8 @@ use super::policy::{
 };
 use super::probe::RawProbe;
 use super::scalar::{Flag, Int, Span, Umask};
-use crate::config::decode::{NonEmpty, OneOrMany, Spanned, Table, Text, record};
+use crate::config::decode::{NonEmpty, OneOrMany, Spanned, Table, Text};
+use crate::config::record::record;
 
 record! {
     /// A service (runs until stopped) or a task (runs to completion).

@@ -1,0 +1,240 @@
+//! From a stage's request to what `execve(2)` takes, and from its refusal to the true cause.
+//!
+//! The kernel answers `ENOENT` alike for a missing program, a missing interpreter and a
+//! missing working directory. Looking beforehand and again after a refusal tells them apart.
+
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
+use std::fs;
+use std::io::{self, Read as _};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
+
+use super::error::{SpawnCause, Step};
+use super::request::StageRequest;
+
+/// Where `execvp(3)` searches when the environment has no PATH.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// A stage as the kernel takes it.
+#[derive(Debug)]
+pub(super) struct Executable {
+    /// Handed to `execve` in the child, after it has entered `dir`.
+    pub path: CString,
+    pub argv: Vec<CString>,
+    pub environment: Vec<CString>,
+    pub dir: CString,
+    /// The program's place as seen from here.
+    file: PathBuf,
+    /// Absolute.
+    working_dir: PathBuf,
+}
+
+impl Executable {
+    /// Finds the program of `stage` and checks its working directory.
+    pub fn find(stage: &StageRequest) -> Result<Self, SpawnCause> {
+        let program = stage.argv.first().ok_or(SpawnCause::EmptyCommand)?;
+        if program.is_empty() {
+            return Err(SpawnCause::EmptyCommand);
+        }
+        let working_dir =
+            std::path::absolute(&stage.working_dir).map_err(|cause| SpawnCause::Other {
+                step: Step::WorkingDir,
+                action: "cannot tell the working directory",
+                cause,
+            })?;
+        check_dir(&working_dir)?;
+        let environment = merged(&stage.environment);
+        let search = environment
+            .get(OsStr::new("PATH"))
+            .map_or(OsStr::new(DEFAULT_PATH), OsString::as_os_str);
+        let path = search_program(program, &working_dir, search)?;
+        Ok(Self {
+            file: working_dir.join(&path),
+            path: c_string(path.into_os_string(), "the program's name")?,
+            argv: (stage.argv.iter())
+                .map(|arg| c_string(arg.clone(), "an argument"))
+                .collect::<Result<_, _>>()?,
+            environment: environment
+                .into_iter()
+                .map(|(mut entry, value)| {
+                    entry.push("=");
+                    entry.push(value);
+                    c_string(entry, "an environment variable")
+                })
+                .collect::<Result<_, _>>()?,
+            dir: c_string(
+                working_dir.clone().into_os_string(),
+                "the working directory",
+            )?,
+            working_dir,
+        })
+    }
+
+    /// The cause behind the errno that making or executing the process ended with.
+    pub fn diagnose(&self, errno: i32) -> SpawnCause {
+        let error = Errno::from_raw_os_error(errno);
+        match error {
+            Errno::AGAIN => return SpawnCause::ProcessLimit,
+            Errno::NOMEM => return SpawnCause::NoMemory,
+            Errno::MFILE | Errno::NFILE => return SpawnCause::FileLimit,
+            Errno::TOOBIG => {
+                let bytes = (self.argv.iter().chain(&self.environment))
+                    .map(|text| text.as_bytes_with_nul().len())
+                    .sum();
+                return SpawnCause::TooLong { bytes };
+            }
+            Errno::NOEXEC => return SpawnCause::BadFormat(self.file.clone()),
+            Errno::TXTBSY => return SpawnCause::Busy(self.file.clone()),
+            _ => {}
+        }
+        if let Err(cause) = check_dir(&self.working_dir) {
+            return cause;
+        }
+        if let Err(cause) = check_program(&self.file) {
+            return cause;
+        }
+        match error {
+            Errno::NOENT => self.missing_interpreter(),
+            Errno::ACCESS => SpawnCause::NotExecutable(self.file.clone()),
+            // `setpgid(2)` in the child: no process of this session is in that group.
+            Errno::PERM => SpawnCause::LeaderMoved,
+            _ => SpawnCause::Other {
+                step: Step::Execute,
+                action: "cannot execute the program",
+                cause: io::Error::from_raw_os_error(errno),
+            },
+        }
+    }
+
+    /// The file is there and yet the kernel finds nothing: what it asks for is missing.
+    fn missing_interpreter(&self) -> SpawnCause {
+        // The kernel reads no more of the first line (`execve(2)`, BINPRM_BUF_SIZE).
+        let mut head = [0; 256];
+        let read = fs::File::open(&self.file).and_then(|mut file| file.read(&mut head));
+        let head = &head[..read.unwrap_or(0)];
+        let Some(line) = head.strip_prefix(b"#!") else {
+            return SpawnCause::LoaderMissing(self.file.clone());
+        };
+        let line = line.split(|&b| b == b'\n').next().unwrap_or(line);
+        // A line end of another system is the usual reason, so it must show.
+        let name = String::from_utf8_lossy(line.trim_ascii_start()).replace('\r', "\\r");
+        let interpreter = name.split([' ', '\t']).next().unwrap_or_default();
+        SpawnCause::InterpreterMissing {
+            script: self.file.clone(),
+            interpreter: interpreter.to_owned(),
+        }
+    }
+}
+
+fn merged(overlay: &[(OsString, OsString)]) -> BTreeMap<OsString, OsString> {
+    let mut all: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    all.extend(overlay.iter().cloned());
+    all
+}
+
+fn c_string(text: OsString, what: &'static str) -> Result<CString, SpawnCause> {
+    CString::new(text.into_vec()).map_err(|_| SpawnCause::NulByte(what))
+}
+
+fn check_dir(dir: &Path) -> Result<(), SpawnCause> {
+    match fs::metadata(dir) {
+        Ok(found) if !found.is_dir() => Err(SpawnCause::WorkingDirNotADirectory(dir.to_path_buf())),
+        Ok(_) if may_execute(dir) => Ok(()),
+        Ok(_) => Err(SpawnCause::WorkingDirDenied(dir.to_path_buf())),
+        Err(error) => Err(match error.kind() {
+            io::ErrorKind::NotFound => SpawnCause::WorkingDirMissing(dir.to_path_buf()),
+            io::ErrorKind::NotADirectory => SpawnCause::WorkingDirNotADirectory(dir.to_path_buf()),
+            io::ErrorKind::PermissionDenied => SpawnCause::WorkingDirDenied(dir.to_path_buf()),
+            _ => SpawnCause::Other {
+                step: Step::WorkingDir,
+                action: "cannot enter the working directory",
+                cause: error,
+            },
+        }),
+    }
+}
+
+/// The path to execute, found as `execvp(3)` does: a file that may not be executed is passed
+/// over, and only named if nothing else is found.
+fn search_program(program: &OsStr, dir: &Path, search: &OsStr) -> Result<PathBuf, SpawnCause> {
+    if program.as_bytes().contains(&b'/') {
+        let path = PathBuf::from(program);
+        return check_program(&dir.join(&path)).map(|()| path);
+    }
+    let mut denied = None;
+    for folder in search.as_bytes().split(|&b| b == b':') {
+        // An empty entry means the working directory.
+        let folder: &[u8] = if folder.is_empty() { b"." } else { folder };
+        let path = Path::new(OsStr::from_bytes(folder)).join(program);
+        match check_program(&dir.join(&path)) {
+            Ok(()) => return Ok(path),
+            Err(cause @ SpawnCause::NotExecutable(_)) => denied = denied.or(Some(cause)),
+            Err(_) => {}
+        }
+    }
+    Err(denied.unwrap_or_else(|| SpawnCause::NotInPath {
+        program: program.to_string_lossy().into_owned(),
+        path: search.to_string_lossy().into_owned(),
+    }))
+}
+
+fn check_program(file: &Path) -> Result<(), SpawnCause> {
+    match fs::metadata(file) {
+        Ok(found) if found.is_dir() => Err(SpawnCause::IsDirectory(file.to_path_buf())),
+        Ok(_) if may_execute(file) => Ok(()),
+        Ok(_) => Err(SpawnCause::NotExecutable(file.to_path_buf())),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(SpawnCause::NotExecutable(file.to_path_buf()))
+        }
+        Err(_) => Err(SpawnCause::NotFound(file.to_path_buf())),
+    }
+}
+
+fn may_execute(path: &Path) -> bool {
+    accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_later_variable_wins_and_path_is_the_childs() {
+        let stage = StageRequest::new(["sh"], "/")
+            .with_environment([("PATH", "/nowhere"), ("PATH", "/bin")]);
+        let found = Executable::find(&stage).unwrap();
+        assert_eq!(found.path.to_bytes(), b"/bin/sh");
+        assert!(
+            found
+                .environment
+                .iter()
+                .any(|e| e.to_bytes() == b"PATH=/bin")
+        );
+
+        let stage = stage.with_environment([("PATH", "/nowhere")]);
+        let cause = Executable::find(&stage).unwrap_err();
+        assert_eq!(
+            cause.to_string(),
+            "command not found: `sh` is in no folder of PATH (/nowhere)"
+        );
+    }
+
+    #[test]
+    fn a_nul_byte_is_refused() {
+        let cause = Executable::find(&StageRequest::new(["sh", "a\0b"], "/")).unwrap_err();
+        assert_eq!(
+            cause.to_string(),
+            "an argument holds a NUL byte, which no program can receive"
+        );
+    }
+
+    #[test]
+    fn a_relative_program_is_kept_as_written() {
+        let found = Executable::find(&StageRequest::new(["./sh"], "/bin")).unwrap();
+        assert_eq!(found.path.to_bytes(), b"./sh");
+    }
+}

@@ -1,0 +1,337 @@
+//! How a run ended, and how a unit did.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::exit::ExitStatus;
+use super::id::{Attempt, InstanceId, UnitName};
+use super::signal::Signal;
+use super::spec::{Program, SuccessCodes, UnitSpec};
+use super::text::short_duration;
+
+/// How a unit's story ended, until somebody starts it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Its last run ended with success.
+    Completed,
+    Failed(Failed),
+    /// It was not started.
+    Skipped(Skip),
+    /// It was told to stop.
+    Stopped,
+}
+
+/// A failure and what the restart policy had tried against it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failed {
+    pub failure: Failure,
+    /// The automatic restarts before it, when the budget for them was used up.
+    pub gave_up_after: Option<u32>,
+}
+
+/// Why a run failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// The command ended so.
+    Exit(ExitStatus),
+    /// This stage of the pipeline is the leftmost that failed.
+    Stage { name: String, status: ExitStatus },
+    /// There is no process: what happened, in words.
+    Spawn(String),
+    /// Nothing was heard of the spawn in this time.
+    SpawnTimeout(Duration),
+    /// `timeouts.run` has passed.
+    TimedOut(Duration),
+    /// `timeouts.ready` has passed.
+    NotReady {
+        limit: Duration,
+        last: Option<String>,
+    },
+    /// The startup probe failed too often.
+    Startup(String),
+    /// The liveness probe failed too often.
+    Unhealthy(String),
+    /// The readiness probe failed too often, and `on_failure` is `restart`.
+    Unready(String),
+    /// These members outlived SIGKILL.
+    Stuck(Vec<Member>),
+    /// The run vanished without a word.
+    Lost,
+}
+
+impl Failure {
+    /// Whether the command came to an end of its own, for the condition `completed`.
+    #[must_use]
+    pub fn is_exit(&self) -> bool {
+        match self {
+            Self::Exit(_) | Self::Stage { .. } => true,
+            Self::Spawn(_)
+            | Self::SpawnTimeout(_)
+            | Self::TimedOut(_)
+            | Self::NotReady { .. }
+            | Self::Startup(_)
+            | Self::Unhealthy(_)
+            | Self::Unready(_)
+            | Self::Stuck(_)
+            | Self::Lost => false,
+        }
+    }
+
+    /// The exit status behind it, if there is one.
+    #[must_use]
+    pub fn status(&self) -> Option<ExitStatus> {
+        match self {
+            Self::Exit(status) | Self::Stage { status, .. } => Some(*status),
+            Self::Spawn(_)
+            | Self::SpawnTimeout(_)
+            | Self::TimedOut(_)
+            | Self::NotReady { .. }
+            | Self::Startup(_)
+            | Self::Unhealthy(_)
+            | Self::Unready(_)
+            | Self::Stuck(_)
+            | Self::Lost => None,
+        }
+    }
+}
+
+/// A process by number and name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Member {
+    pub pid: u32,
+    pub name: String,
+}
+
+/// Why a unit was not started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Skip {
+    /// This dependency can no longer meet its condition.
+    Dependency {
+        #[serde(skip)]
+        on: InstanceId,
+        name: UnitName,
+        /// Why it cannot.
+        reason: String,
+    },
+    /// `timeouts.wait` has passed; the dependencies it waited for, with their attempts
+    /// then, so that a new run of one is told from the old.
+    WaitTimeout {
+        limit: Duration,
+        #[serde(skip)]
+        on: Vec<(InstanceId, Attempt)>,
+        names: Vec<UnitName>,
+    },
+}
+
+/// The exit status of each stage of a run, in order; a plain command has one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct RunStatus(pub Vec<ExitStatus>);
+
+impl RunStatus {
+    #[must_use]
+    pub fn of(status: ExitStatus) -> Self {
+        Self(vec![status])
+    }
+
+    /// The status that stands for the run: that of the leftmost failed stage, else of the
+    /// last.
+    #[must_use]
+    pub fn overall(&self, success: &SuccessCodes) -> ExitStatus {
+        let failed = self.leftmost_failed(success).map(|stage| self.0[stage]);
+        failed
+            .or(self.0.last().copied())
+            .unwrap_or(ExitStatus::SUCCESS)
+    }
+
+    /// A stage ended by SIGPIPE because its reader had ended has not failed, nor has a
+    /// shell that reports as much (141); the last stage has no reader here.
+    fn leftmost_failed(&self, success: &SuccessCodes) -> Option<usize> {
+        let last = self.0.len().saturating_sub(1);
+        self.0.iter().enumerate().position(|(stage, &status)| {
+            let reader_ended = stage < last
+                && (status == ExitStatus::Signal(Signal::PIPE) || status == ExitStatus::Code(141));
+            !reader_ended && !is_success(status, success)
+        })
+    }
+
+    /// Whether the run failed by its exit status.
+    #[must_use]
+    pub fn failure(&self, spec: &UnitSpec) -> Option<Failure> {
+        let stage = self.leftmost_failed(&spec.success_exit_codes)?;
+        let status = self.0[stage];
+        Some(match &spec.program {
+            Program::Command(_) => Failure::Exit(status),
+            Program::Pipeline(stages) => Failure::Stage {
+                name: stages
+                    .get(stage)
+                    .map_or_else(|| (stage + 1).to_string(), |s| s.name.clone()),
+                status,
+            },
+        })
+    }
+}
+
+fn is_success(status: ExitStatus, success: &SuccessCodes) -> bool {
+    match status {
+        ExitStatus::Code(code) => code == 0 || success.codes.contains(&code),
+        ExitStatus::Signal(signal) => success.signals.contains(&signal),
+    }
+}
+
+impl fmt::Display for RunStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, status) in self.0.iter().enumerate() {
+            if place > 0 {
+                f.write_str(" | ")?;
+            }
+            status.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Completed => f.write_str("completed"),
+            Self::Failed(failed) => write!(f, "failed: {failed}"),
+            Self::Skipped(skip) => write!(f, "skipped: {skip}"),
+            Self::Stopped => f.write_str("stopped"),
+        }
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.failure.fmt(f)?;
+        match self.gave_up_after {
+            Some(0) | None => Ok(()),
+            Some(1) => f.write_str(", gave up after 1 restart"),
+            Some(restarts) => write!(f, ", gave up after {restarts} restarts"),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit(status) => status.fmt(f),
+            Self::Stage { name, status } => write!(f, "stage {name}: {status}"),
+            Self::Spawn(error) => f.write_str(error),
+            Self::SpawnTimeout(limit) => {
+                write!(f, "not started within {}", short_duration(*limit))
+            }
+            Self::TimedOut(limit) => write!(f, "timed out after {}", short_duration(*limit)),
+            Self::NotReady { limit, last } => {
+                write!(f, "not ready within {}", short_duration(*limit))?;
+                last.as_ref().map_or(Ok(()), |last| write!(f, " ({last})"))
+            }
+            Self::Startup(reason) => write!(f, "startup probe failed ({reason})"),
+            Self::Unhealthy(reason) => write!(f, "liveness probe failed ({reason})"),
+            Self::Unready(reason) => write!(f, "readiness probe failed ({reason})"),
+            Self::Stuck(members) => {
+                f.write_str("stuck: SIGKILL did not end ")?;
+                for (place, member) in members.iter().enumerate() {
+                    let comma = if place > 0 { ", " } else { "" };
+                    write!(f, "{comma}{} ({})", member.name, member.pid)?;
+                }
+                if members.is_empty() {
+                    f.write_str("its processes")?;
+                }
+                Ok(())
+            }
+            Self::Lost => f.write_str("its end was not seen"),
+        }
+    }
+}
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dependency { name, reason, .. } => write!(f, "{name} {reason}"),
+            Self::WaitTimeout { limit, names, .. } => {
+                write!(f, "waited {} for ", short_duration(*limit))?;
+                for (place, name) in names.iter().enumerate() {
+                    let comma = if place > 0 { ", " } else { "" };
+                    write!(f, "{comma}{name}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::spec::{Command, Stage, UnitKind};
+
+    fn pipeline(stages: usize) -> UnitSpec {
+        let stages = (0..stages)
+            .map(|n| Stage {
+                name: ["read", "sort", "write"][n].into(),
+                command: Command::Exec(vec!["true".into()]),
+                environment: Default::default(),
+                working_dir: None,
+            })
+            .collect();
+        UnitSpec::new(
+            "p".into(),
+            UnitKind::Task,
+            Program::Pipeline(stages),
+            "/".into(),
+        )
+    }
+
+    #[test]
+    fn the_leftmost_failed_stage_decides() {
+        let spec = pipeline(3);
+        let (ok, one, two) = (
+            ExitStatus::SUCCESS,
+            ExitStatus::Code(1),
+            ExitStatus::Code(2),
+        );
+        let pipe = ExitStatus::Signal(Signal::PIPE);
+        let failure = |stages: [ExitStatus; 3]| {
+            RunStatus(stages.to_vec())
+                .failure(&spec)
+                .map(|f| f.to_string())
+        };
+        assert_eq!(failure([ok, ok, ok]), None);
+        assert_eq!(
+            failure([ok, one, two]),
+            Some("stage sort: exit code 1".into())
+        );
+        assert_eq!(failure([pipe, ExitStatus::Code(141), ok]), None);
+        assert_eq!(
+            failure([pipe, ok, two]),
+            Some("stage write: exit code 2".into())
+        );
+        assert_eq!(failure([ok, ok, pipe]), Some("stage write: SIGPIPE".into()));
+    }
+
+    #[test]
+    fn further_codes_and_signals_count_as_success() {
+        let mut spec = pipeline(1);
+        spec.success_exit_codes = SuccessCodes {
+            codes: vec![3],
+            signals: vec![Signal::TERM],
+        };
+        assert_eq!(RunStatus::of(ExitStatus::Code(3)).failure(&spec), None);
+        assert_eq!(
+            RunStatus::of(ExitStatus::Signal(Signal::TERM)).failure(&spec),
+            None
+        );
+        assert!(
+            RunStatus::of(ExitStatus::Signal(Signal::INT))
+                .failure(&spec)
+                .is_some()
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! The read model: what a face may know of a running stack.
+//!
+//! A snapshot shares what did not change with the one before it, so that publishing one
+//! costs little however large the stack is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::event::{Shutdown, ShutdownCause};
+use super::health::Readiness;
+use super::id::{Attempt, InstanceId, Revision, UnitName};
+use super::outcome::{Failure, Outcome, RunStatus};
+use super::phase::{Desired, PhaseName, Stop};
+use super::spec::{Condition, UnitKind};
+use super::text::serialize_opt_duration;
+use super::time::Instant;
+use super::verdict::Verdict;
+
+/// The whole stack at one moment.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Snapshot {
+    pub revision: Revision,
+    /// Of the stack.
+    pub name: String,
+    pub at: Instant,
+    /// In the order of the file.
+    pub units: Vec<Arc<UnitView>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shutdown: Option<Shutdown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<ShutdownCause>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+}
+
+impl Snapshot {
+    /// The instance of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<UnitView>> {
+        self.units.iter().find(|unit| unit.name.as_str() == name)
+    }
+}
+
+/// One instance.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct UnitView {
+    #[serde(skip)]
+    pub id: InstanceId,
+    /// The instance's.
+    pub name: UnitName,
+    /// The unit's; the same unless there are replicas.
+    pub unit: UnitName,
+    pub kind: UnitKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    pub desired: Desired,
+    pub phase: PhaseName,
+    /// When it came to this phase.
+    pub since: Instant,
+    pub readiness: Readiness,
+    /// Of the last run; 0 if there was none.
+    pub attempt: Attempt,
+    /// Automatic restarts.
+    pub restarts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spawned_at: Option<Instant>,
+    #[serde(
+        serialize_with = "serialize_opt_duration",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub ready_after: Option<Duration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// The exit status of each stage of the last run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit: Option<RunStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
+    /// All in words.
+    pub status: String,
+}
+
+/// What a unit waits for: every wait has a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// For conditions of dependencies.
+    Dependencies(Vec<WaitFor>),
+    /// For a former run that SIGKILL has not ended.
+    StuckRun,
+    /// For exec.
+    Spawn,
+    /// For its probe: successes so far and needed, and what the last check said.
+    Ready {
+        progress: Option<(u32, u32)>,
+        last_failure: Option<String>,
+        until: Option<Instant>,
+    },
+    /// For these dependents to stop first.
+    Dependents(Vec<UnitName>),
+    /// For its processes to end, before they are killed.
+    Grace {
+        stop: Option<Stop>,
+        until: Option<Instant>,
+    },
+    /// For SIGKILL to work.
+    Kill { until: Option<Instant> },
+    /// For its pipes to be read to their end.
+    Drain,
+    /// For the next attempt.
+    Backoff {
+        until: Instant,
+        failure: Option<Failure>,
+    },
+}
+
+/// One dependency that is waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WaitFor {
+    pub name: UnitName,
+    pub condition: Condition,
+    /// How far it is, in words.
+    pub state: String,
+}

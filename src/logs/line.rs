@@ -1,0 +1,77 @@
+//! A line and what is known of it.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::domain::id::{InstanceId, RunId};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// Where bytes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    pub run: RunId,
+    /// Of a pipeline, from 0.
+    pub stage: u16,
+    pub stream: Stream,
+}
+
+/// How a line ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cut {
+    /// By a newline, which is not part of the line, nor is one carriage return before it.
+    Newline,
+    /// It was too long: the next line of its stream continues it.
+    Continued,
+    /// By the end of its stream.
+    Unterminated,
+}
+
+/// One line that a unit wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// From 0, over all units, in the order in which pk read them.
+    pub seq: u64,
+    pub origin: Origin,
+    /// When pk read its end.
+    pub time: Timestamp,
+    /// As the unit wrote them: any bytes, UTF-8 or not, but no newline.
+    pub bytes: Bytes,
+    pub cut: Cut,
+}
+
+/// Lines that were there and are no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    pub instance: InstanceId,
+    pub lines: u64,
+}
+
+/// What one read gives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Page {
+    /// What the reader missed, before the lines of this page; one entry per instance.
+    pub gaps: Vec<Gap>,
+    pub lines: Vec<LogLine>,
+}
+
+impl Page {
+    /// How many lines the reader missed.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.gaps.iter().map(|gap| gap.lines).sum()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.gaps.is_empty() && self.lines.is_empty()
+    }
+}

@@ -1,0 +1,111 @@
+//! From a pipe to a writer, until there is nothing more to come.
+//!
+//! ```text
+//!  reading ──end of file──► closed
+//!     └──told to stop──► draining what is in the pipe ──► closed
+//! ```
+//!
+//! A pipe ends when its last writer closes it, and a process that left its run's group may
+//! hold it for ever. So whoever owns the run says when to stop waiting (once the group is
+//! empty): what was written by then is in the pipe, and is taken without waiting.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use tokio::net::unix::pipe::Receiver;
+
+use super::{LogError, StreamWriter};
+
+/// Why a pump ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PumpEnd {
+    /// Every writer has closed the pipe.
+    EndOfFile,
+    /// It was told to stop; someone may hold the pipe still.
+    Stopped,
+}
+
+/// Read at a time, in bytes: what a pipe holds by default (`pipe(7)`).
+const CHUNK: usize = 64 * 1024;
+
+thread_local! {
+    /// Shared by all pumps of a thread: one that waits needs no memory of its own.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
+}
+
+/// Moves what comes out of `pipe` to `writer` until its end, or until `stop` resolves and the
+/// pipe has been emptied once. Closes the writer.
+///
+/// # Errors
+/// [`LogError::Pipe`]. What was read before is written.
+pub async fn pump(
+    pipe: OwnedFd,
+    mut writer: Box<dyn StreamWriter>,
+    stop: impl Future<Output = ()>,
+) -> Result<PumpEnd, LogError> {
+    let pipe = Receiver::from_owned_fd(pipe).map_err(LogError::Pipe)?;
+    let end = follow(&pipe, &mut *writer, stop).await;
+    writer.close();
+    end.map_err(LogError::Pipe)
+}
+
+async fn follow(
+    pipe: &Receiver,
+    writer: &mut dyn StreamWriter,
+    stop: impl Future<Output = ()>,
+) -> io::Result<PumpEnd> {
+    tokio::pin!(stop);
+    loop {
+        poll_fn(|context| writer.poll_ready(context)).await;
+        tokio::select! {
+            // A flood must not keep the word to stop from being heard.
+            biased;
+            () = &mut stop => return drain(pipe, writer).await,
+            ready = pipe.readable() => ready?,
+        }
+        let read = SCRATCH.with_borrow_mut(|scratch| {
+            let read = pipe.try_read(scratch)?;
+            writer.write(&scratch[..read]);
+            Ok(read)
+        });
+        match read {
+            Ok(0) => return Ok(PumpEnd::EndOfFile),
+            Ok(_) => {}
+            Err(error) if would_wait(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Takes as much as was in the pipe when it was told to stop, and no more: a stranger may go
+/// on writing.
+async fn drain(pipe: &Receiver, writer: &mut dyn StreamWriter) -> io::Result<PumpEnd> {
+    let mut left = usize::try_from(rustix::io::ioctl_fionread(pipe)?).unwrap_or(usize::MAX);
+    loop {
+        poll_fn(|context| writer.poll_ready(context)).await;
+        // Past the runtime, which may not have heard yet that there is something.
+        let read = SCRATCH.with_borrow_mut(|scratch| {
+            let want = left.clamp(1, CHUNK);
+            let read = rustix::io::read(pipe, &mut scratch[..want])?;
+            writer.write(&scratch[..read]);
+            Ok::<_, Errno>(read)
+        });
+        match read {
+            Ok(0) => return Ok(PumpEnd::EndOfFile),
+            Ok(read) if read < left => left -= read,
+            Ok(_) | Err(Errno::AGAIN) => return Ok(PumpEnd::Stopped),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn would_wait(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}

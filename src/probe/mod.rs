@@ -1,0 +1,36 @@
+//! Asks a run whether it has started, is ready, is alive.
+//!
+//! This floor makes single checks and paces them. It must not count successes or failures
+//! nor decide what they mean: each result is reported as it comes.
+//!
+//! ```text
+//!  Prober::new (before the spawn: a log tap misses nothing)
+//!     └─ run ─ initial delay ─► check ─► report ─► pace ─┐
+//!                                 ▲                      │
+//!                                 └──────────────────────┘
+//! ```
+
+mod connect;
+mod exec;
+mod file;
+mod http;
+mod prober;
+mod tcp;
+
+pub use crate::domain::event::ProbeResult;
+pub use prober::{Prober, Surroundings};
+
+/// Why a probe cannot be made at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    #[error("`{0}` probes are not supported yet")]
+    Unsupported(&'static str),
+    #[error("https is not supported yet: use http, or `exec` with a command that speaks it")]
+    Https,
+    #[error("not a URL that can be asked: {0}")]
+    Url(String),
+    #[error("not a valid request: {0}")]
+    Request(String),
+    #[error("not a valid regular expression: {0}")]
+    Pattern(#[from] regex::Error),
+}

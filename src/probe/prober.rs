@@ -1,0 +1,185 @@
+//! The schedule of one probe of one run.
+//!
+//! ```text
+//!  initial delay ─► check ─► report ─► wait ─► check …
+//!                                       └─ short and growing until the run is settled,
+//!                                          `interval` from then on
+//! ```
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::connect::late;
+use super::http::HttpProbe;
+use super::{ProbeError, ProbeResult, exec, file, tcp};
+use crate::contain::{Containment, StageRequest};
+use crate::domain::id::RunId;
+use crate::domain::pace;
+use crate::domain::spec::{Check, Probe};
+use crate::logs::{Tap, TapSource};
+
+/// What a probe needs to know of the run that it asks.
+#[derive(Clone)]
+pub struct Surroundings {
+    pub run: RunId,
+    pub containment: Containment,
+    /// Of the unit, laid over the inherited one: `exec` checks get it.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Of the unit: `exec` checks run there, and a relative `file` is looked for there.
+    pub working_dir: PathBuf,
+    pub taps: Arc<dyn TapSource>,
+}
+
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The environment may hold secrets.
+        f.debug_struct("Surroundings")
+            .field("run", &self.run)
+            .field("working_dir", &self.working_dir)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One probe of one run. Dropping it, or the future of [`Prober::run`], ends it.
+#[derive(Debug)]
+pub struct Prober {
+    kind: Kind,
+    floor: Duration,
+    interval: Duration,
+    timeout: Duration,
+    initial_delay: Duration,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Http(Box<HttpProbe>),
+    Tcp {
+        host: String,
+        port: u16,
+    },
+    Exec {
+        containment: Containment,
+        command: StageRequest,
+    },
+    File(PathBuf),
+    Log(Tap),
+}
+
+impl Prober {
+    /// Readies a probe. To be called before the run is spawned: from here on a `log` check
+    /// sees each of its lines.
+    ///
+    /// # Errors
+    /// The probe cannot be made, whatever the run does.
+    pub fn new(probe: &Probe, surroundings: &Surroundings) -> Result<Self, ProbeError> {
+        let kind = match &probe.check {
+            Check::Http(check) => Kind::Http(Box::new(HttpProbe::new(check)?)),
+            Check::Tcp { host, port } => Kind::Tcp {
+                host: host.clone(),
+                port: *port,
+            },
+            Check::Exec(command) => Kind::Exec {
+                containment: surroundings.containment.clone(),
+                command: StageRequest {
+                    argv: command.argv().into_iter().map(OsString::from).collect(),
+                    environment: surroundings.environment.clone(),
+                    working_dir: surroundings.working_dir.clone(),
+                },
+            },
+            Check::File(path) => Kind::File(surroundings.working_dir.join(path)),
+            Check::Log(pattern) => {
+                let pattern = regex::bytes::Regex::new(&pattern.0)?;
+                Kind::Log(surroundings.taps.tap(surroundings.run, pattern))
+            }
+            Check::Port(_) | Check::Notify => {
+                return Err(ProbeError::Unsupported(probe.check.kind()));
+            }
+        };
+        Ok(Self {
+            kind,
+            floor: pace::floor(&probe.check),
+            interval: probe.interval,
+            timeout: probe.timeout,
+            initial_delay: probe.initial_delay,
+        })
+    }
+
+    /// Checks until it is dropped and reports every result. A `log` check reports one
+    /// success, however long that takes, and returns.
+    ///
+    /// `settled` tells whether the probe has reached its success, by whoever counts; from
+    /// then on it is paced by its interval, for good. `report` must not block.
+    pub async fn run(
+        mut self,
+        mut settled: watch::Receiver<bool>,
+        mut report: impl FnMut(ProbeResult) + Send,
+    ) {
+        sleep(self.initial_delay).await;
+        if let Kind::Log(tap) = &mut self.kind {
+            tap.matched().await;
+            report(ProbeResult::Success);
+            return;
+        }
+        let began = Instant::now();
+        loop {
+            let checked = Instant::now();
+            report(self.check().await);
+            self.pause(began, checked, &mut settled).await;
+        }
+    }
+
+    /// Waits for the time of the next check; waits longer if it is settled meanwhile.
+    async fn pause(&self, began: Instant, checked: Instant, settled: &mut watch::Receiver<bool>) {
+        let quick = pace::delay(self.floor, began.elapsed(), self.interval);
+        let is_settled = tokio::select! {
+            biased;
+            // An error: nobody will tell any more, and what was told last holds.
+            told = settled.wait_for(|&settled| settled) => match told {
+                Ok(_) => true,
+                Err(_) => {
+                    sleep(quick).await;
+                    false
+                }
+            },
+            () = sleep(quick) => false,
+        };
+        if is_settled {
+            // Counted from the start of the check, unless that took longer.
+            sleep_until(checked + self.interval).await;
+            if checked.elapsed() > self.interval {
+                sleep(self.floor).await;
+            }
+        }
+    }
+
+    async fn check(&self) -> ProbeResult {
+        let check = async {
+            match &self.kind {
+                Kind::Http(probe) => probe.check().await,
+                Kind::Tcp { host, port } => tcp::check(host, *port).await,
+                Kind::Exec {
+                    containment,
+                    command,
+                } => return exec::check(containment, command, self.timeout).await,
+                Kind::File(path) => file::check(path).await,
+                // Reported by `run` itself.
+                Kind::Log(tap) if tap.has_matched() => ProbeResult::Success,
+                Kind::Log(_) => ProbeResult::Failure("no line has matched".to_owned()),
+            }
+        };
+        // A command is given its own end first, so that it can be reported with its words.
+        let limit = match self.kind {
+            Kind::Exec { .. } => self.timeout.saturating_mul(2),
+            Kind::Http(_) | Kind::Tcp { .. } | Kind::File(_) | Kind::Log(_) => self.timeout,
+        };
+        timeout(limit, check)
+            .await
+            .unwrap_or_else(|_| ProbeResult::Failure(late(self.timeout)))
+    }
+}

@@ -1,0 +1,282 @@
+//! What groups promise of the processes in them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use pk::contain::{ContainError, Delivery, Pipe, Scope, SpawnRequest, StageRequest};
+use pk::domain::exit::ExitStatus;
+use pk::domain::signal::Signal;
+
+use super::{containment, exists, line, lives, sh, soon, spawn, text, until};
+
+#[tokio::test]
+async fn a_child_gets_its_environment_folder_and_no_input() {
+    let stage = StageRequest::new(
+        [
+            "sh",
+            "-c",
+            "echo \"$A-$B\" \"$HOME\" \"$PWD\" \"$(cat)\" >&2",
+        ],
+        "/usr",
+    )
+    .with_environment([("A", "1"), ("B", "2"), ("A", "3"), ("HOME", "/h")]);
+    let group = containment().group();
+    let mut running = group.spawn(&SpawnRequest::command(stage)).unwrap();
+    let outputs = running.take_outputs();
+    assert_eq!(
+        outputs.iter().map(|o| o.pipe).collect::<Vec<_>>(),
+        [Pipe::Stdout, Pipe::Stderr]
+    );
+    let stderr = outputs.into_iter().nth(1).unwrap();
+    assert_eq!(text(stderr).await, "3-2 /h /usr \n");
+}
+
+#[tokio::test]
+async fn a_child_ignores_and_blocks_no_signal() {
+    let (_group, mut running) = spawn("exec cat /proc/self/status");
+    let stdout = running.take_outputs().remove(0);
+    let status = text(stdout).await;
+    for field in ["SigBlk:", "SigIgn:"] {
+        let line = status.lines().find(|l| l.starts_with(field)).unwrap();
+        let mask = line.split_whitespace().nth(1).unwrap();
+        // Signals 32 and 33 are the C library's own: it sets them up itself.
+        let mask = u64::from_str_radix(mask, 16).unwrap() & !(0b11 << 31);
+        assert_eq!(mask, 0, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn an_exit_is_seen_while_a_descendant_holds_the_pipe() {
+    let (group, mut running) = spawn("sleep 1000 & echo $!; exit 5");
+    let stdout = running.take_outputs().remove(0);
+    let (pid, mut rest) = line(stdout).await;
+    assert_eq!(soon(running.exited()).await.unwrap(), [ExitStatus::Code(5)]);
+    let members = group.members().await.unwrap();
+    assert_eq!(members.len(), 1, "{members:?}");
+    assert_eq!(members[0].pid.to_string(), pid);
+    assert!(matches!(
+        group.release().await,
+        Err(ContainError::NotEmpty(left)) if left == members
+    ));
+    assert!(lives(&pid), "a refused release must not kill");
+    assert_eq!(group.kill().unwrap(), Delivery::Sent);
+    soon(group.emptied()).await.unwrap();
+    let mut late = String::new();
+    use tokio::io::AsyncReadExt as _;
+    soon(rest.read_to_string(&mut late)).await.unwrap();
+    group.release().await.unwrap();
+    assert!(!lives(&pid));
+}
+
+#[tokio::test]
+async fn a_grandchild_that_ignores_sigterm_is_left_by_it_and_ended_by_a_kill() {
+    let (group, mut running) = spawn(
+        "sh -c 'trap \"\" TERM; echo $$; while :; do sleep 1000; done' & \
+         trap 'exit 0' TERM; wait",
+    );
+    let (pid, _rest) = line(running.take_outputs().remove(0)).await;
+    assert_eq!(
+        group.signal(Signal::TERM, Scope::Group).unwrap(),
+        Delivery::Sent
+    );
+    soon(running.exited()).await.unwrap();
+    assert!(lives(&pid));
+    let emptied = group.emptied();
+    tokio::pin!(emptied);
+    tokio::select! {
+        done = &mut emptied => panic!("not empty yet: {done:?}"),
+        () = tokio::time::sleep(Duration::from_millis(20)) => {}
+    }
+    assert_eq!(group.kill().unwrap(), Delivery::Sent);
+    soon(emptied).await.unwrap();
+    assert!(!lives(&pid));
+}
+
+#[tokio::test]
+async fn a_signal_to_the_leader_spares_the_others() {
+    let (group, mut running) = spawn("sleep 1000 & echo $!; exec sleep 1000");
+    let (pid, _rest) = line(running.take_outputs().remove(0)).await;
+    assert_eq!(
+        group.signal(Signal::TERM, Scope::Leader).unwrap(),
+        Delivery::Sent
+    );
+    let statuses = soon(running.exited()).await.unwrap();
+    assert_eq!(statuses, [ExitStatus::Signal(Signal::TERM)]);
+    assert!(lives(&pid));
+    assert_eq!(
+        group.signal(Signal::TERM, Scope::Leader).unwrap(),
+        Delivery::Gone
+    );
+}
+
+#[tokio::test]
+async fn a_leader_is_a_zombie_until_the_release() {
+    let (group, running) = spawn("exit 0");
+    soon(running.exited()).await.unwrap();
+    soon(group.emptied()).await.unwrap();
+    assert!(exists(running.pid()), "its number must stay taken");
+    group.release().await.unwrap();
+    assert!(!exists(running.pid()));
+    assert_eq!(group.kill().unwrap(), Delivery::Gone);
+    assert_eq!(soon(running.exited()).await.unwrap(), [ExitStatus::SUCCESS]);
+}
+
+#[tokio::test]
+async fn a_member_that_leaves_the_group_does_not_hold_up_its_emptiness() {
+    // The shell gives its background job a group of its own half a second later.
+    let (group, mut running) = spawn(
+        "perl -e 'select undef, undef, undef, 0.2; setpgrp(0, 0); print \"$$\\n\"; \
+         close STDOUT; sleep 1000' & exit 0",
+    );
+    let pid = line(running.take_outputs().remove(0)).await.0;
+    soon(group.emptied()).await.unwrap();
+    assert!(lives(&pid));
+    group.release().await.unwrap();
+    assert!(lives(&pid), "it is no member");
+    let number = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+    rustix::process::kill_process(number, rustix::process::Signal::KILL).unwrap();
+}
+
+#[tokio::test]
+async fn dropping_a_group_kills_all_of_it_and_reaps() {
+    let (group, mut running) = spawn("trap '' TERM; sleep 1000 & echo $! $$; wait");
+    let (pids, _rest) = line(running.take_outputs().remove(0)).await;
+    drop(group);
+    until("both are gone", || pids.split(' ').all(|pid| !lives(pid))).await;
+    let leader = running.pid();
+    until("the leader is reaped", || !exists(leader)).await;
+    assert_eq!(
+        soon(running.exited()).await.unwrap(),
+        [ExitStatus::Signal(Signal::KILL)]
+    );
+}
+
+#[tokio::test]
+async fn a_group_without_processes_is_empty() {
+    let group = containment().group();
+    assert!(group.is_empty().await.unwrap());
+    soon(group.emptied()).await.unwrap();
+    assert_eq!(group.kill().unwrap(), Delivery::Gone);
+    group.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_program_joins_the_group() {
+    let (group, _first) = spawn("sleep 1000");
+    let second = group
+        .spawn(&SpawnRequest::command(sh("exec sleep 1000")))
+        .unwrap();
+    let pids: BTreeSet<u32> = group
+        .members()
+        .await
+        .unwrap()
+        .iter()
+        .map(|m| m.pid)
+        .collect();
+    assert!(pids.contains(&second.pid()), "{pids:?}");
+    let _ = group.kill().unwrap();
+    soon(group.emptied()).await.unwrap();
+    group.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn kill_0_hits_only_its_own_group() {
+    let (group, running) = spawn("kill -KILL 0");
+    let (_other, bystander) = spawn("sleep 1000");
+    assert_eq!(
+        soon(running.exited()).await.unwrap(),
+        [ExitStatus::Signal(Signal::KILL)]
+    );
+    soon(group.emptied()).await.unwrap();
+    assert_eq!(bystander.statuses(), [None]);
+}
+
+#[tokio::test]
+async fn many_groups_are_emptied_together() {
+    let containment = containment();
+    let mut groups = Vec::new();
+    for _ in 0..100 {
+        let group = containment.group();
+        let running = group
+            .spawn(&SpawnRequest::command(sh("exec sleep 1000")))
+            .unwrap();
+        groups.push((group, running));
+    }
+    for (group, _) in &groups {
+        assert_eq!(group.kill().unwrap(), Delivery::Sent);
+    }
+    for (group, running) in &groups {
+        soon(running.exited()).await.unwrap();
+        soon(group.emptied()).await.unwrap();
+        group.release().await.unwrap();
+        assert!(!exists(running.pid()));
+    }
+}
+
+/// Descriptors of a child: none but its three.
+#[tokio::test]
+async fn no_descriptor_leaks_into_a_child() {
+    let (_held, _other) = spawn("sleep 1000");
+    let (_group, mut running) = spawn("exec ls -l /proc/self/fd");
+    let listed = text(running.take_outputs().remove(0)).await;
+    let fds: Vec<&str> = (listed.lines())
+        .filter_map(|l| l.split_once(" -> "))
+        .filter(|(_, target)| !target.starts_with("/proc/"))
+        .filter_map(|(left, _)| left.split_whitespace().last())
+        .collect();
+    assert_eq!(fds, ["0", "1", "2"], "{listed}");
+}
+
+/// In a process of its own, since the other tests open descriptors meanwhile.
+#[test]
+fn two_hundred_spawns_leave_no_descriptor_and_no_zombie() {
+    const MARK: &str = "PK_TEST_COUNTS_DESCRIPTORS";
+    if std::env::var_os(MARK).is_none() {
+        let name = "contain::groups::two_hundred_spawns_leave_no_descriptor_and_no_zombie";
+        let ran = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([name, "--exact", "--nocapture", "--test-threads=1"])
+            .env(MARK, "1")
+            .output()
+            .unwrap();
+        assert!(
+            ran.status.success(),
+            "{}",
+            String::from_utf8_lossy(&ran.stdout)
+        );
+        assert!(String::from_utf8_lossy(&ran.stdout).contains("1 passed"));
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let count = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+        let mut before = None;
+        for turn in 0..200 {
+            let group = containment().group();
+            let scripts = vec![sh("echo x"), sh("cat")];
+            let running = group.spawn(&SpawnRequest::pipeline(scripts)).unwrap();
+            soon(running.exited()).await.unwrap();
+            match turn % 3 {
+                0 => drop(group),
+                1 => {
+                    soon(group.emptied()).await.unwrap();
+                    group.release().await.unwrap();
+                }
+                _ => {
+                    let refused = StageRequest::new(["/no/such"], "/");
+                    group.spawn(&SpawnRequest::command(refused)).unwrap_err();
+                }
+            }
+            drop(running);
+            // What the first turn opens for good is the runtime's.
+            before = before.or_else(|| Some(count()));
+        }
+        assert_eq!(Some(count()), before);
+        let own = std::process::id();
+        let children =
+            std::fs::read_to_string(format!("/proc/self/task/{own}/children")).unwrap_or_default();
+        assert_eq!(children.trim(), "");
+    });
+}
