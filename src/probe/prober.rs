@@ -139,14 +139,13 @@ impl Prober {
         let quick = pace::delay(self.floor, began.elapsed(), self.interval);
         let is_settled = tokio::select! {
             biased;
-            // An error: nobody will tell any more, and what was told last holds.
-            told = settled.wait_for(|&settled| settled) => match told {
-                Ok(_) => true,
-                Err(_) => {
+            told = async { settled.wait_for(|&settled| settled).await.is_ok() } => {
+                // Nobody will tell any more, and what was told last holds.
+                if !told {
                     sleep(quick).await;
-                    false
                 }
-            },
+                told
+            }
             () = sleep(quick) => false,
         };
         if is_settled {
