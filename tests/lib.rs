@@ -5,3 +5,5 @@
 )]
 
 mod contain;
+mod logs;
+mod probe;
