@@ -6,3 +6,5 @@
 
 mod config;
 mod contain;
+mod logs;
+mod probe;

@@ -137,24 +137,22 @@ impl Prober {
     /// Waits for the time of the next check; waits longer if it is settled meanwhile.
     async fn pause(&self, began: Instant, checked: Instant, settled: &mut watch::Receiver<bool>) {
         let quick = pace::delay(self.floor, began.elapsed(), self.interval);
+        let told = async { settled.wait_for(|&settled| settled).await.is_ok() };
         let is_settled = tokio::select! {
             biased;
-            // An error: nobody will tell any more, and what was told last holds.
-            told = settled.wait_for(|&settled| settled) => match told {
-                Ok(_) => true,
-                Err(_) => {
+            is_settled = told => {
+                // Otherwise nobody will tell any more, and what was told last holds.
+                if !is_settled {
                     sleep(quick).await;
-                    false
                 }
-            },
+                is_settled
+            }
             () = sleep(quick) => false,
         };
         if is_settled {
             // Counted from the start of the check, unless that took longer.
-            sleep_until(checked + self.interval).await;
-            if checked.elapsed() > self.interval {
-                sleep(self.floor).await;
-            }
+            let next = (checked + self.interval).max(Instant::now() + self.floor);
+            sleep_until(next).await;
         }
     }
 
@@ -181,5 +179,105 @@ impl Prober {
         timeout(limit, check)
             .await
             .unwrap_or_else(|_| ProbeResult::Failure(late(self.timeout)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn missing_file(interval: Duration, initial_delay: Duration) -> Prober {
+        Prober {
+            kind: Kind::File("/no/such/file".into()),
+            floor: 2 * MS,
+            interval,
+            timeout: 1000 * MS,
+            initial_delay,
+        }
+    }
+
+    /// When the checks of the first `length` were made, counted from the start.
+    async fn checks(
+        prober: Prober,
+        settled: watch::Receiver<bool>,
+        length: Duration,
+    ) -> Vec<Duration> {
+        let began = Instant::now();
+        let times = Mutex::new(Vec::new());
+        let report = |result: ProbeResult| {
+            assert_eq!(
+                result,
+                ProbeResult::Failure("/no/such/file does not exist".into())
+            );
+            times.lock().unwrap().push(began.elapsed());
+        };
+        let _ = timeout(length, prober.run(settled, report)).await;
+        times.into_inner().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_quick_at_first_and_slows_to_the_interval() {
+        let (_tell, settled) = watch::channel(false);
+        let times = checks(
+            missing_file(200 * MS, 100 * MS),
+            settled,
+            Duration::from_secs(60),
+        )
+        .await;
+        assert_eq!(times[0], 100 * MS, "at once after the initial delay");
+        let mut longest = Duration::ZERO;
+        for pair in times.windows(2) {
+            let (elapsed, wait) = (pair[0] - times[0], pair[1] - pair[0]);
+            let wanted = pace::delay(2 * MS, elapsed, 200 * MS);
+            // The clock of tokio counts whole milliseconds.
+            assert!(
+                wait >= wanted && wait <= wanted + 2 * MS,
+                "{wait:?} after {elapsed:?}"
+            );
+            longest = longest.max(wait);
+        }
+        assert!(longest >= 200 * MS);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn once_settled_it_is_paced_by_its_interval() {
+        let (tell, settled) = watch::channel(false);
+        let telling = async {
+            sleep(50 * MS).await;
+            tell.send_replace(true);
+            // It was healthy once: the start is over, whatever comes.
+            sleep(100 * MS).await;
+            tell.send_replace(true);
+            std::future::pending::<()>().await;
+        };
+        let times = tokio::select! {
+            times = checks(
+                missing_file(1000 * MS, Duration::ZERO),
+                settled,
+                Duration::from_secs(10),
+            ) => times,
+            () = telling => Vec::new(),
+        };
+        let quick = times.iter().filter(|time| **time <= 50 * MS).count();
+        assert!(quick > 8, "{times:?}");
+        let slow: Vec<_> = times[quick - 1..].windows(2).map(|p| p[1] - p[0]).collect();
+        assert_eq!(slow.len(), 9, "{times:?}");
+        assert!(
+            slow.iter()
+                .all(|wait| (1000 * MS..=1003 * MS).contains(wait)),
+            "{slow:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_nobody_tells_any_more_it_goes_on() {
+        let (tell, settled) = watch::channel(false);
+        drop(tell);
+        let times = checks(missing_file(100 * MS, Duration::ZERO), settled, 1000 * MS).await;
+        assert!(times.len() > 20, "{times:?}");
     }
 }
