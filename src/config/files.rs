@@ -66,7 +66,9 @@ pub(super) fn read(paths: &[PathBuf], shell: &Arc<[String]>, cx: &mut Cx<'_>) ->
     let mut levels = Vec::new();
     let main = read_main(paths, cx)?;
     let mut trail = Trail::default();
-    trail.enter(cx.sources.get(main.1).path());
+    for path in paths {
+        trail.enter(&canonical(path));
+    }
     collect(main.0, main.1, None, &mut levels, &mut trail, cx);
     collect_ports(&levels, cx);
     Some(decode_levels(&levels, shell, cx))

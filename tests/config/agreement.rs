@@ -185,7 +185,10 @@ fn compare(seed: u64, mistakes: u32, right: &mut u32, wrong: &mut u32) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig {
+        cases: std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(64),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn a_validator_and_check_agree(seed: u64) {
