@@ -118,6 +118,13 @@ impl<T: Decode> Decode for Spanned<T> {
     }
 }
 
+/// What few units have is boxed, so that those without it stay small.
+impl<T: Decode> Decode for Box<T> {
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        T::decode(node, cx).map(Self::new)
+    }
+}
+
 impl<T: Decode> Decode for Vec<T> {
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         let items = expect_seq(node, "a list", cx)?;
