@@ -1,4 +1,38 @@
+//! `pk` turns one YAML file into a running local development stack.
+//!
+//! This crate is the whole of it: a library of floors, and the binary `pk` on top. A pure,
+//! synchronous core decides; small async actors do; faces are clients. A floor may use only
+//! the floors that are listed for it, and a test holds it to that.
+//!
+//! | floor | what it is | may use |
+//! |---|---|---|
+//! | [`domain`] | every decision, without IO, clock or randomness | nothing |
+//! | [`config`] | text to a plan, or every diagnostic | domain |
+//! | [`contain`] | the only one that spawns, signals or is `unsafe` | domain's names |
+//! | [`logs`] | lines from pipes to readers | domain |
+//! | [`probe`] | one file per kind of check | domain, contain, logs |
+//! | [`supervisor`] | the one event loop, one runner per run | domain, contain, logs, probe |
+//! | [`control`] | the port that every face uses | domain, logs, supervisor |
+//! | [`cli`] | arguments, output, exit codes; puts all together | everything |
+//!
+//! # A child exits
+//!
+//! The runner of its run sees it and puts a fact into the one inbox. The event loop steps
+//! the set of units: *running* becomes *reaping*, and effects come out. The runner waits
+//! until the group is empty, drains the pipes, releases the group and reports the run as
+//! reaped. The restart policy decides between *backoff* and *exited*; dependents follow;
+//! the publisher tells the faces.
+//!
+//! # A log line
+//!
+//! A runner's pump reads a chunk from the pipe, the splitter cuts it, the store keeps it
+//! and wakes those who read. Faces pull what they show. Lines never enter the event loop; a
+//! `log` probe is a tap on the store.
+
+pub mod config;
 pub mod contain;
+pub mod control;
 pub mod domain;
 pub mod logs;
 pub mod probe;
+pub mod supervisor;

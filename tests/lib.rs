@@ -4,6 +4,7 @@
     reason = "a test fails by panicking, also in its helper functions"
 )]
 
+mod config;
 mod contain;
 mod logs;
 mod probe;

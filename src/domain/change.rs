@@ -55,7 +55,7 @@ pub enum UnitChange {
     Unready {
         reason: String,
     },
-    /// A probe failed; thresholds may still forgive it.
+    /// A probe failed for another reason than before; thresholds may still forgive it.
     ProbeFailed {
         role: ProbeRole,
         reason: String,

@@ -23,7 +23,7 @@ pub fn why_hopeless(machine: &Machine, condition: Condition) -> String {
                 "completed".to_owned()
             }
         },
-        Phase::Exited(Outcome::Failed(failed)) => format!("failed ({failed})"),
+        Phase::Exited(Outcome::Failed(failed)) => format!("failed ({})", failed.failure.brief()),
         Phase::Exited(Outcome::Skipped(_)) => "was skipped".to_owned(),
         Phase::Exited(Outcome::Stopped) => "was stopped".to_owned(),
         Phase::Idle => "is not started".to_owned(),

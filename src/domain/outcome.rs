@@ -81,6 +81,28 @@ impl Failure {
         }
     }
 
+    /// Its kind, without the particulars that the failed unit's own line gives.
+    #[must_use]
+    pub fn brief(&self) -> String {
+        let text = self.to_string();
+        let end = text
+            .find(": ")
+            .or_else(|| text.find(" ("))
+            .unwrap_or(text.len());
+        match self {
+            Self::Stage { .. } | Self::Exit(_) => text,
+            Self::Spawn(_)
+            | Self::SpawnTimeout(_)
+            | Self::TimedOut(_)
+            | Self::NotReady { .. }
+            | Self::Startup(_)
+            | Self::Unhealthy(_)
+            | Self::Unready(_)
+            | Self::Stuck(_)
+            | Self::Lost => text[..end].to_owned(),
+        }
+    }
+
     /// The exit status behind it, if there is one.
     #[must_use]
     pub fn status(&self) -> Option<ExitStatus> {

@@ -102,7 +102,9 @@ impl Machine {
             Phase::Starting { .. } => self.health.record_early(&self.spec, role, &result),
             Phase::Running { run, .. } => {
                 let run = *run;
-                if let ProbeResult::Failure(reason) = &result {
+                if let ProbeResult::Failure(reason) = &result
+                    && self.health.last_failure() != Some(reason)
+                {
                     let reason = reason.clone();
                     self.publish(UnitChange::ProbeFailed { role, reason }, ctx);
                 }

@@ -15,8 +15,11 @@ impl UnitSet {
             return;
         }
         loop {
-            while let Some(id) = self.touched.pop() {
-                self.update(id, effects);
+            // In the order in which they were touched, which is at first that of the file.
+            while !self.touched.is_empty() {
+                for id in std::mem::take(&mut self.touched) {
+                    self.update(id, effects);
+                }
             }
             if self.unwired {
                 self.wire();

@@ -1,0 +1,183 @@
+//! What reading a configuration carries along: texts, diagnostics, variables and ports.
+//!
+//! This module owns how a `${…}` in the file becomes a value or a diagnostic at its place.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::diagnostic::Diagnostic;
+use super::interpolate::{self, Fault, Names, PortFault};
+use super::source::{Sources, Span};
+use super::suggest;
+use super::tree::{Node, Scalar, Value};
+use crate::domain::spec::EnvMap;
+
+/// Beyond this many, suggestions cost more than they help.
+const MAX_SUGGESTIONS: u32 = 200;
+
+/// A port of a unit, as the file has it.
+#[derive(Debug)]
+pub(super) struct PortEntry {
+    pub name: Arc<str>,
+    pub value: Node,
+    /// Of the file that defines the unit.
+    pub variables: Arc<EnvMap>,
+}
+
+pub(super) type PortTable = FxHashMap<Arc<str>, Vec<PortEntry>>;
+
+pub(super) struct Cx<'a> {
+    pub sources: Sources,
+    pub diagnostics: Vec<Diagnostic>,
+    /// The environment of pk itself.
+    pub os: &'a BTreeMap<String, String>,
+    /// From the env files of the file being read; the environment of pk wins.
+    pub variables: Arc<EnvMap>,
+    pub ports: PortTable,
+    /// Env files that were read, by their path.
+    pub env_files: FxHashMap<PathBuf, Rc<EnvMap>>,
+    /// Regular expressions that were proved valid.
+    pub patterns: FxHashSet<Arc<str>>,
+    suggestions: u32,
+}
+
+impl<'a> Cx<'a> {
+    pub(super) fn new(sources: Sources, os: &'a BTreeMap<String, String>) -> Self {
+        Self {
+            sources,
+            diagnostics: Vec::new(),
+            os,
+            variables: Arc::default(),
+            ports: PortTable::default(),
+            env_files: FxHashMap::default(),
+            patterns: FxHashSet::default(),
+            suggestions: 0,
+        }
+    }
+
+    pub(super) fn say(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    /// Looks for a suggestion, unless enough were made.
+    pub(super) fn suggest(&mut self, find: impl FnOnce() -> Option<String>) -> Option<String> {
+        self.suggestions += 1;
+        (self.suggestions <= MAX_SUGGESTIONS).then(find).flatten()
+    }
+
+    pub(super) fn interpolate(&mut self, scalar: &Scalar, span: Span) -> Option<Arc<str>> {
+        let mut faults = Vec::new();
+        let scope = Scope {
+            os: self.os,
+            variables: &self.variables,
+            ports: &self.ports,
+            depth: 0,
+        };
+        let text = interpolate::interpolate(&scalar.text, &scope, &mut faults);
+        if faults.is_empty() {
+            return Some(text.into());
+        }
+        for fault in faults {
+            let span = self.part(scalar, span, &fault);
+            let diagnostic = Diagnostic::meaning(span, fault.message).label(fault.label);
+            self.say(diagnostic.maybe_help(fault.help));
+        }
+        None
+    }
+
+    /// What names stand for in an env file.
+    pub(super) fn outer_names(&self) -> impl Names + '_ {
+        Scope {
+            os: self.os,
+            variables: &self.variables,
+            ports: &self.ports,
+            depth: 0,
+        }
+    }
+
+    /// The place in the file of a part of a scalar's text.
+    pub(super) fn part(&self, scalar: &Scalar, span: Span, fault: &Fault) -> Span {
+        self.part_of(&scalar.text, span, fault.range.clone())
+    }
+
+    /// Quotes and escapes make the text differ from the file, so it is looked for there:
+    /// the same part, as often as it occurs before.
+    pub(super) fn part_of(&self, text: &str, span: Span, range: std::ops::Range<usize>) -> Span {
+        let raw = self.sources.slice(span);
+        let Some(part) = text.get(range.clone()).filter(|part| !part.is_empty()) else {
+            return span;
+        };
+        if raw == text {
+            return span.part(range.start, range.end);
+        }
+        let before = text[..range.start].matches(part).count();
+        match raw.match_indices(part).nth(before) {
+            Some((at, _)) => span.part(at, at + part.len()),
+            None => span,
+        }
+    }
+}
+
+/// What names stand for at one place.
+struct Scope<'a> {
+    os: &'a BTreeMap<String, String>,
+    variables: &'a EnvMap,
+    ports: &'a PortTable,
+    /// Ports looked up on the way here.
+    depth: u8,
+}
+
+impl Names for Scope<'_> {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.os
+            .get(name)
+            .or_else(|| self.variables.get(name))
+            .cloned()
+    }
+
+    fn similar(&self, name: &str) -> Option<String> {
+        let names = self.os.keys().chain(self.variables.keys());
+        suggest::closest(name, names.map(String::as_str)).map(str::to_owned)
+    }
+
+    fn port(&self, unit: &str, port: &str) -> Result<String, PortFault> {
+        let fault = |message: String, help: Option<String>| Err(PortFault { message, help });
+        let Some(ports) = self.ports.get(unit) else {
+            let with_ports = self.ports.keys().map(|name| &**name);
+            let help = suggest::did_you_mean(unit, with_ports);
+            return fault(format!("no unit `{unit}` has ports"), help);
+        };
+        let Some(entry) = ports.iter().find(|entry| &*entry.name == port) else {
+            let names = || ports.iter().map(|entry| &*entry.name);
+            let help = suggest::did_you_mean(port, names())
+                .unwrap_or_else(|| format!("it has {}", suggest::one_of(names())));
+            return fault(format!("`{unit}` has no port `{port}`"), Some(help));
+        };
+        if self.depth >= 8 {
+            return fault("ports that name each other in a circle".into(), None);
+        }
+        let Value::Scalar(scalar) = &entry.value.value else {
+            return fault(format!("the port `{port}` of `{unit}` is no number"), None);
+        };
+        if &*scalar.text == "auto" {
+            // Allocated when the stack starts; until then any number is as good.
+            return Ok("0".to_owned());
+        }
+        let scope = Scope {
+            os: self.os,
+            variables: &entry.variables,
+            ports: self.ports,
+            depth: self.depth + 1,
+        };
+        let mut faults = Vec::new();
+        let text = interpolate::interpolate(&scalar.text, &scope, &mut faults);
+        match faults.pop() {
+            None => Ok(text),
+            Some(inner) => fault(inner.message, inner.help),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Variables of the file into maps.
+
+use crate::config::context::Cx;
+use crate::config::decode::Field;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::raw::command::Variables;
+use crate::config::snippet::quoted;
+use crate::config::source::Span;
+use crate::domain::spec::{EnvMap, Port};
+
+/// Adds the variables that the file gives.
+pub(in crate::config) fn extend(out: &mut EnvMap, variables: &Field<Variables>, cx: &mut Cx<'_>) {
+    match &variables.value {
+        Variables::Map(table) => {
+            for row in &table.0 {
+                if is_settable(&row.key, row.key_span, cx) {
+                    out.insert(row.key.to_string(), row.value.to_string());
+                }
+            }
+        }
+        Variables::List(list) => {
+            for item in list {
+                let Some((name, value)) = item.split_once('=') else {
+                    cx.say(
+                        Diagnostic::meaning(
+                            item.span,
+                            format!("{} is no `NAME=value`", quoted(item)),
+                        )
+                        .label("expected `NAME=value`")
+                        .help("what pk itself has in its environment every unit gets anyway"),
+                    );
+                    continue;
+                };
+                if is_settable(name, item.span, cx) {
+                    out.insert(name.to_owned(), value.to_owned());
+                }
+            }
+        }
+    }
+}
+
+/// What the operating system takes as a name is more than what a shell does.
+fn is_settable(name: &str, span: Span, cx: &mut Cx<'_>) -> bool {
+    if !name.is_empty() && !name.contains(['=', '\0']) {
+        return true;
+    }
+    cx.say(
+        Diagnostic::meaning(span, format!("{} cannot name a variable", quoted(name)))
+            .label("expected a name without `=`"),
+    );
+    false
+}
+
+/// `PORT_HTTP` for the port `http`.
+pub(in crate::config) fn port_variable(name: &str) -> String {
+    let upper = name.to_ascii_uppercase();
+    format!(
+        "PORT_{}",
+        upper.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+    )
+}
+
+/// What a unit is told of its ports. One that pk picks is known only when the unit starts.
+pub(in crate::config) fn add_ports<'p>(
+    out: &mut EnvMap,
+    ports: impl ExactSizeIterator<Item = (&'p String, &'p Port)>,
+) {
+    let only = ports.len() == 1;
+    for (name, port) in ports {
+        if let Port::Fixed(number) = port {
+            out.insert(port_variable(name), number.to_string());
+            if only {
+                out.insert("PORT".to_owned(), number.to_string());
+            }
+        }
+    }
+}

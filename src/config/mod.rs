@@ -1,0 +1,175 @@
+//! Text into a [`Plan`], or every mistake in it.
+//!
+//! This floor owns the file: its grammar, its words, its rules, and what is said to a person
+//! who broke one. It reads files but spawns nothing, and nothing above it sees a value that
+//! was not checked.
+//!
+//! ```text
+//!  discover ─► source ─► parse ─► tree ─► merge ─► decode ─► raw ─► lower ─► link ─► Plan
+//!                                          ▲         ▲                │        │
+//!                                    include, -f   interpolate,       └── diagnostics
+//!                                                  env files
+//! ```
+//!
+//! Every stage reports into one list and goes on with what is right, so that one run shows
+//! all mistakes of all files. The stages up to `tree`, interpolation and the diagnostics know
+//! nothing of pk's own keys.
+
+pub mod diagnostic;
+pub mod discover;
+pub mod dotenv;
+pub mod honoured;
+pub mod interpolate;
+pub mod merge;
+pub mod parse;
+pub mod source;
+pub mod suggest;
+pub mod tree;
+
+mod context;
+mod decode;
+mod env_files;
+mod files;
+mod link;
+mod lower;
+mod raw;
+mod record;
+mod render;
+mod schema;
+mod snippet;
+mod syntax;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::domain::plan::Plan;
+use context::Cx;
+pub use diagnostic::{Diagnostic, Kind, Report, Severity};
+pub use honoured::Unhonoured;
+pub use render::{to_json, to_yaml};
+pub use schema::schema;
+use source::Sources;
+
+/// What to load.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Absolute; a configuration is searched from here upwards, and messages show paths
+    /// relative to it.
+    pub folder: PathBuf,
+    /// Instead of searching: merged in this order, relative to `folder`.
+    pub files: Vec<PathBuf>,
+    /// The environment of pk itself.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// A configuration without errors.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The name of the stack is [`Plan::name`].
+    pub plan: Plan,
+    /// The main file's folder.
+    pub folder: PathBuf,
+    /// Every file that was read, the main one first.
+    pub sources: Sources,
+    /// In order of place.
+    pub warnings: Vec<Diagnostic>,
+    /// What the file uses and `up` does not act on yet, in order of place.
+    pub unhonoured: Vec<Unhonoured>,
+    /// Files beside the one that was taken, which might have been meant.
+    pub passed_over: Vec<PathBuf>,
+}
+
+/// Reads a configuration.
+///
+/// # Errors
+///
+/// A [`Report`] of everything that is wrong in any of the files, not of the first thing only.
+pub fn load(request: &Request) -> Result<Loaded, Report> {
+    let mut cx = Cx::new(Sources::new(&request.folder), &request.environment);
+    let (paths, passed_over) = if request.files.is_empty() {
+        match discover::discover(&request.folder) {
+            Ok(found) => (vec![found.taken], found.passed_over),
+            Err(error) => {
+                cx.say(Diagnostic::file(error.to_string()));
+                (Vec::new(), Vec::new())
+            }
+        }
+    } else {
+        let joined = request.files.iter().map(|file| request.folder.join(file));
+        (
+            joined.map(|path| lower::paths::tidy(&path)).collect(),
+            Vec::new(),
+        )
+    };
+    let folder = paths
+        .first()
+        .and_then(|path| path.parent())
+        .unwrap_or(&request.folder)
+        .to_owned();
+    let mut unhonoured = Vec::new();
+    let plan = read(&paths, &folder, &mut cx, &mut unhonoured);
+    let Cx {
+        sources,
+        mut diagnostics,
+        ..
+    } = cx;
+    diagnostic::settle(&mut diagnostics);
+    match plan {
+        Some(plan) if !diagnostics.iter().any(Diagnostic::is_error) => {
+            unhonoured.sort_by_key(|key| key.span);
+            Ok(Loaded {
+                plan,
+                folder,
+                sources,
+                warnings: diagnostics,
+                unhonoured,
+                passed_over,
+            })
+        }
+        _ => Err(Report {
+            diagnostics,
+            sources,
+        }),
+    }
+}
+
+fn read(
+    paths: &[PathBuf],
+    folder: &Path,
+    cx: &mut Cx<'_>,
+    unhonoured: &mut Vec<Unhonoured>,
+) -> Option<Plan> {
+    let stack = files::read(paths, &default_shell(cx.os), cx)?;
+    if stack.units.is_empty() && !cx.diagnostics.iter().any(Diagnostic::is_error) {
+        let start = cx.sources.iter().next().map(source::SourceFile::shown);
+        let message = format!(
+            "`{}` has no services and no tasks",
+            start.unwrap_or_default()
+        );
+        cx.say(Diagnostic::file(message).help(format!(
+            "a file may be as short as this:\n{}",
+            discover::MINIMAL
+        )));
+    }
+    let mut units = Vec::with_capacity(stack.units.len());
+    for unit in &stack.units {
+        units.push(lower::unit(unit, cx, unhonoured));
+    }
+    let name = match &stack.name {
+        Some(name) => name.value.to_string(),
+        None => folder.file_name().map_or_else(
+            || "stack".to_owned(),
+            |name| name.to_string_lossy().into_owned(),
+        ),
+    };
+    link::link(&name, units, cx)
+}
+
+/// `bash -c`, or `sh -c` where there is no bash.
+fn default_shell(os: &BTreeMap<String, String>) -> Arc<[String]> {
+    let path = os.get("PATH").map_or("", String::as_str);
+    let bash = std::env::split_paths(path).any(|folder| folder.join("bash").is_file());
+    let shell = if bash { "bash" } else { "sh" };
+    [shell.to_owned(), "-c".to_owned()].into()
+}

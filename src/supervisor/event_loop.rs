@@ -1,0 +1,185 @@
+//! The one loop that holds the set of units.
+//!
+//! It takes what comes, steps the set, and does what that calls for. Nothing in it awaits
+//! but the three things that it may be woken by.
+
+use std::collections::HashMap;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use super::deadlines::Deadlines;
+use super::handle::Handle;
+use super::host::Host;
+use super::publisher::Publisher;
+use crate::domain;
+use crate::domain::admission::{Answer, Denial};
+use crate::domain::effect::Effect;
+use crate::domain::event::{Command, CommandId, Event, Fact};
+use crate::domain::id::RunId;
+use crate::domain::set::UnitSet;
+
+/// What comes into the inbox.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    Fact(RunId, Fact),
+    Command(Command, oneshot::Sender<Answer>),
+}
+
+/// How many are taken from the inbox before deadlines are looked at again.
+const BATCH: usize = 256;
+
+/// Starts the loop of `set` on a task of its own.
+pub(super) fn spawn<H: Host>(
+    mut set: UnitSet,
+    host: impl FnOnce(mpsc::UnboundedSender<Incoming>) -> H,
+) -> Handle {
+    let (inbox, incoming) = mpsc::unbounded_channel();
+    let publisher = Publisher::new(set.snapshot());
+    let handle = Handle {
+        inbox: inbox.clone(),
+        snapshots: publisher.snapshots(),
+        changes: publisher.change_sender(),
+    };
+    let event_loop = EventLoop {
+        set,
+        host: host(inbox),
+        incoming,
+        deadlines: Deadlines::default(),
+        publisher,
+        replies: HashMap::new(),
+        next_command: CommandId(0),
+        effects: Vec::new(),
+        started: Instant::now(),
+        finished: false,
+    };
+    tokio::spawn(event_loop.run());
+    handle
+}
+
+struct EventLoop<H> {
+    set: UnitSet,
+    host: H,
+    incoming: mpsc::UnboundedReceiver<Incoming>,
+    deadlines: Deadlines,
+    publisher: Publisher,
+    replies: HashMap<CommandId, oneshot::Sender<Answer>>,
+    next_command: CommandId,
+    effects: Vec<Effect>,
+    started: Instant,
+    finished: bool,
+}
+
+impl<H: Host> EventLoop<H> {
+    async fn run(mut self) {
+        let now = self.now();
+        self.set.begin(now, &mut self.effects);
+        self.perform();
+        let mut batch = Vec::new();
+        while !self.finished {
+            self.publisher.publish_if_due(Instant::now(), &mut self.set);
+            let deadline = self.deadlines.next().map(|at| self.started + at.0);
+            let publication = self.publisher.due();
+            tokio::select! {
+                biased;
+                () = at(deadline) => self.fire(),
+                () = at(publication) => {}
+                _ = self.incoming.recv_many(&mut batch, BATCH) => {
+                    for incoming in batch.drain(..) {
+                        self.take(incoming);
+                    }
+                }
+            }
+        }
+        self.close();
+    }
+
+    fn now(&self) -> domain::time::Instant {
+        domain::time::Instant(self.started.elapsed())
+    }
+
+    fn take(&mut self, incoming: Incoming) {
+        let event = match incoming {
+            Incoming::Fact(run, fact) => {
+                if matches!(fact, Fact::Reaped | Fact::SpawnFailed { .. } | Fact::Lost) {
+                    self.host.forget(run);
+                }
+                Event::Fact { run, fact }
+            }
+            Incoming::Command(command, reply) => {
+                let id = self.next_command;
+                self.next_command = CommandId(id.0 + 1);
+                self.replies.insert(id, reply);
+                Event::Command { id, command }
+            }
+        };
+        self.step(event);
+    }
+
+    fn fire(&mut self) {
+        let now = self.now();
+        while let Some(deadline) = self.deadlines.pop_due(now) {
+            self.step(Event::Deadline(deadline));
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        let now = self.now();
+        self.set.step(now, event, &mut self.effects);
+        self.perform();
+    }
+
+    fn perform(&mut self) {
+        self.publisher.mark(Instant::now());
+        for effect in std::mem::take(&mut self.effects) {
+            match effect {
+                Effect::Spawn { run, name, spec } => self.host.spawn(run, &name, &spec),
+                Effect::StartProbe { run, role } => self.host.start_probe(run, role),
+                Effect::SlowProbe { run, role } => self.host.slow_probe(run, role),
+                Effect::StopProbe { run, role } => self.host.stop_probe(run, role),
+                Effect::Signal { run, signal, scope } => self.host.signal(run, signal, scope),
+                Effect::StopCommand {
+                    run,
+                    command,
+                    limit,
+                } => {
+                    self.host.stop_command(run, command, limit);
+                }
+                Effect::Kill { run } => self.host.kill(run),
+                Effect::Arm(armed) => self.deadlines.arm(armed),
+                Effect::Reply { id, answer } => {
+                    if let Some(reply) = self.replies.remove(&id) {
+                        // Whoever asked may have gone.
+                        let _ = reply.send(answer);
+                    }
+                }
+                Effect::Publish(change) => self.publisher.change(change),
+                Effect::Finish(_) => self.finished = true,
+            }
+        }
+    }
+
+    /// The last snapshot holds the verdict; who still asks is told.
+    fn close(mut self) {
+        self.publisher.publish(Instant::now(), &mut self.set);
+        self.incoming.close();
+        while let Ok(incoming) = self.incoming.try_recv() {
+            if let Incoming::Command(_, reply) = incoming {
+                let _ = reply.send(Answer::Denied(Denial::Ended));
+            }
+        }
+    }
+}
+
+/// Resolves at that time; never without one.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Reports a fact; when the loop is gone nobody needs it.
+pub(super) fn report(inbox: &mpsc::UnboundedSender<Incoming>, run: RunId, fact: Fact) {
+    let _ = inbox.send(Incoming::Fact(run, fact));
+}

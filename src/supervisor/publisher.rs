@@ -1,0 +1,72 @@
+//! Tells the faces: snapshots, coalesced, and changes, each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
+
+use crate::domain::change::Change;
+use crate::domain::set::UnitSet;
+use crate::domain::snapshot::Snapshot;
+
+/// The shortest time between two snapshots: a screen shows no more than 60 a second.
+const PACE: Duration = Duration::from_micros(16_667);
+
+/// How many changes a face may lag before it has to take a snapshot instead.
+const CHANGES: usize = 2048;
+
+#[derive(Debug)]
+pub(super) struct Publisher {
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    changes: broadcast::Sender<Change>,
+    /// When the snapshot may be published that is due.
+    due: Option<Instant>,
+    last: Option<Instant>,
+}
+
+impl Publisher {
+    pub(super) fn new(first: Snapshot) -> Self {
+        Self {
+            snapshots: watch::Sender::new(Arc::new(first)),
+            changes: broadcast::Sender::new(CHANGES),
+            due: None,
+            last: None,
+        }
+    }
+
+    pub(super) fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.subscribe()
+    }
+
+    pub(super) fn change_sender(&self) -> broadcast::Sender<Change> {
+        self.changes.clone()
+    }
+
+    pub(super) fn change(&mut self, change: Change) {
+        // Nobody listens: nobody misses it.
+        let _ = self.changes.send(change);
+    }
+
+    /// Something has changed: a snapshot is due, at once or when its time has come.
+    pub(super) fn mark(&mut self, now: Instant) {
+        let at = self.last.map_or(now, |last| (last + PACE).max(now));
+        self.due.get_or_insert(at);
+    }
+
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    pub(super) fn publish_if_due(&mut self, now: Instant, set: &mut UnitSet) {
+        if self.due.is_some_and(|due| due <= now) {
+            self.publish(now, set);
+        }
+    }
+
+    pub(super) fn publish(&mut self, now: Instant, set: &mut UnitSet) {
+        self.due = None;
+        self.last = Some(now);
+        self.snapshots.send_replace(Arc::new(set.snapshot()));
+    }
+}
