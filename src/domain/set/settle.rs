@@ -1,13 +1,14 @@
 //! The two phases of a step, repeated until nothing changes.
 
 use super::edge::evaluate;
-use super::{EdgeState, Instance, UnitSet};
+use super::{EdgeState, Instance, Shown, UnitSet};
 use crate::domain::effect::Effect;
 use crate::domain::explain;
 use crate::domain::id::InstanceId;
 use crate::domain::machine::Input;
 use crate::domain::outcome::{Outcome, Skip};
 use crate::domain::phase::{Phase, Stop};
+use crate::domain::spec::Condition;
 
 impl UnitSet {
     pub(super) fn settle(&mut self, effects: &mut Vec<Effect>) {
@@ -15,7 +16,7 @@ impl UnitSet {
             return;
         }
         loop {
-            while let Some(id) = self.touched.pop() {
+            while let Some(id) = self.touched.pop_front() {
                 self.update(id, effects);
             }
             if self.unwired {
@@ -47,6 +48,14 @@ impl UnitSet {
         }
     }
 
+    fn mark_stale(&mut self, id: InstanceId) {
+        if let Some(instance) = self.get_mut(id)
+            && !std::mem::replace(&mut instance.stale, true)
+        {
+            self.stale_views.push(id);
+        }
+    }
+
     /// Phase A: an instance was touched; what follows for what is cached?
     fn update(&mut self, id: InstanceId, effects: &mut Vec<Effect>) {
         let Some(instance) = self.get(id) else {
@@ -58,9 +67,11 @@ impl UnitSet {
         {
             return self.retire(id, effects);
         }
-        self.stale_views.push(id);
+        self.mark_stale(id);
         self.update_liveness(id);
         self.update_activity(id);
+        self.update_own_cascade(id);
+        self.update_ending(id);
         self.update_dependents(id);
         self.mark_dirty(id);
         self.note_exit(id);
@@ -104,12 +115,60 @@ impl UnitSet {
         self.open = self.open + usize::from(open) - usize::from(was_open);
     }
 
-    fn update_dependents(&mut self, id: InstanceId) {
-        let wanted = self.is_wanted(id);
-        let Some(instance) = self.get(id) else {
+    /// A dependency may be ending while nothing but this instance has changed: somebody
+    /// took back its stop.
+    fn update_own_cascade(&mut self, id: InstanceId) {
+        let Some(instance) = self.get(id).filter(|i| i.is_running_on()) else {
+            return;
+        };
+        let cause = instance
+            .edges
+            .iter()
+            .find(|edge| edge.restart && self.get(edge.on).is_some_and(Instance::is_ending))
+            .map(|edge| edge.on);
+        if let (Some(on), Some(instance)) = (cause, self.get_mut(id)) {
+            instance.pending = Some(Stop::Dependency(on));
+        }
+    }
+
+    /// One that no longer ends though it lives stands in nobody's way.
+    fn update_ending(&mut self, id: InstanceId) {
+        let Some(instance) = self.get_mut(id) else {
             return;
         };
         let ending = instance.is_ending();
+        let was = std::mem::replace(&mut instance.cache.ending, ending);
+        if was && !ending && instance.cache.live {
+            for place in 0..instance.edges.len() {
+                let Some(on) = self.get(id).map(|i| i.edges[place].on) else {
+                    return;
+                };
+                if self.get(on).is_some_and(|on| on.pending.is_some()) {
+                    self.mark_dirty(on);
+                }
+            }
+        }
+    }
+
+    /// Tells the dependents, if there is anything new for them.
+    fn update_dependents(&mut self, id: InstanceId) {
+        let wanted = self.is_wanted(id);
+        let Some(instance) = self.get_mut(id) else {
+            return;
+        };
+        // A run may be over without having been seen to end: its runner was lost, or it
+        // outlived its leader.
+        let run = instance.machine.phase().live_run();
+        let over = std::mem::replace(&mut instance.run, run).is_some_and(|old| run != Some(old));
+        let ending = over || instance.is_ending();
+        let shown = Some(Shown {
+            edges: Condition::ALL.map(|condition| evaluate(instance, wanted, condition)),
+            attempt: instance.machine.attempt(),
+            ending,
+        });
+        if std::mem::replace(&mut instance.cache.shown, shown) == shown {
+            return;
+        }
         for place in 0..instance.dependents.len() {
             let Some(instance) = self.get(id) else {
                 return;
@@ -123,8 +182,6 @@ impl UnitSet {
             let changed = state != other.edges[edge].state;
             let cascades = ending && other.edges[edge].restart && other.is_running_on();
             let skipped = matches!(other.machine.phase(), Phase::Exited(Outcome::Skipped(_)));
-            // One that is blocked by this one's stop has to look again, too.
-            let blocks = other.pending.is_some();
             let Some(other) = self.get_mut(dependent) else {
                 continue;
             };
@@ -133,9 +190,9 @@ impl UnitSet {
             }
             if cascades {
                 other.pending = Some(Stop::Dependency(id));
-                self.touched.push(dependent);
+                self.touched.push_back(dependent);
             }
-            if changed || cascades || skipped || blocks {
+            if changed || cascades || skipped {
                 self.mark_dirty(dependent);
             }
         }
@@ -224,6 +281,8 @@ impl UnitSet {
     fn is_revived(&self, instance: &Instance, skip: &Skip) -> bool {
         match skip {
             Skip::Dependency { .. } => instance.cache.hopeless == 0,
+            // What it waited for was a former run of its own.
+            Skip::WaitTimeout { on, .. } if on.is_empty() => instance.machine.stuck().is_none(),
             Skip::WaitTimeout { on, .. } => {
                 on.iter().any(|&(on, attempt)| self.attempt(on) > attempt)
             }
