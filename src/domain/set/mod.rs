@@ -78,6 +78,7 @@ struct Instance {
     /// The run that was live when it was last looked at.
     run: Option<RunId>,
     queued: bool,
+    lined_up: bool,
     /// Its view is to be made anew.
     stale: bool,
 }
@@ -125,6 +126,8 @@ pub struct UnitSet {
     retired: FxHashMap<UnitName, (InstanceId, Attempt, Epoch)>,
     touched: VecDeque<InstanceId>,
     dirty: VecDeque<InstanceId>,
+    /// Whose conditions hold: they start when all else is done.
+    lined_up: VecDeque<InstanceId>,
     /// Whose view has changed since the last snapshot.
     stale_views: Vec<InstanceId>,
     views: Vec<Option<Arc<UnitView>>>,
@@ -156,6 +159,7 @@ impl UnitSet {
             retired: FxHashMap::default(),
             touched: VecDeque::new(),
             dirty: VecDeque::new(),
+            lined_up: VecDeque::new(),
             stale_views: Vec::new(),
             views: Vec::new(),
             revision: Revision::default(),

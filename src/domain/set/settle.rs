@@ -34,10 +34,35 @@ impl UnitSet {
                     }
                     self.act(id, effects);
                 }
-                None => break,
+                // Starts come last: what else follows may take their ground away.
+                None => match self.lined_up.pop_front() {
+                    Some(id) => self.go(id, effects),
+                    None => break,
+                },
             }
         }
         self.finish_if_over(effects);
+    }
+
+    fn go(&mut self, id: InstanceId, effects: &mut Vec<Effect>) {
+        let wanted = self.is_wanted(id);
+        let Some(instance) = self.get_mut(id) else {
+            return;
+        };
+        instance.lined_up = false;
+        let waits = matches!(instance.machine.phase(), Phase::Waiting);
+        let free = instance.machine.stuck().is_none() && instance.cache.unmet == 0;
+        if wanted && waits && free {
+            self.drive(id, Input::Go, effects);
+        }
+    }
+
+    fn line_up(&mut self, id: InstanceId) {
+        if let Some(instance) = self.get_mut(id)
+            && !std::mem::replace(&mut instance.lined_up, true)
+        {
+            self.lined_up.push_back(id);
+        }
     }
 
     fn mark_dirty(&mut self, id: InstanceId) {
@@ -216,7 +241,7 @@ impl UnitSet {
                 Input::Stop(self.stop_reason(instance))
             }
             Phase::Waiting if instance.machine.stuck().is_some() => return,
-            Phase::Waiting if instance.cache.unmet == 0 => Input::Go,
+            Phase::Waiting if instance.cache.unmet == 0 => return self.line_up(id),
             Phase::Waiting => match self.skip_reason(instance) {
                 Some(skip) => Input::Skip(skip),
                 None => return,

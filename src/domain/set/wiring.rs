@@ -96,6 +96,7 @@ impl UnitSet {
             cache: Cache::default(),
             run: None,
             queued: false,
+            lined_up: false,
             stale: false,
         });
         if self.begun {
