@@ -63,6 +63,14 @@ impl<'a> Cx<'a> {
         self.diagnostics.push(diagnostic);
     }
 
+    /// Whether something within was said just now: what follows from it need not be.
+    pub(super) fn complained_within(&self, span: Span) -> bool {
+        let recent = self.diagnostics.iter().rev().take(20);
+        recent
+            .filter_map(Diagnostic::span)
+            .any(|said| said.file == span.file && said.start >= span.start && said.end <= span.end)
+    }
+
     /// Looks for a suggestion, unless enough were made.
     pub(super) fn suggest(&mut self, find: impl FnOnce() -> Option<String>) -> Option<String> {
         self.suggestions += 1;

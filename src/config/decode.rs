@@ -309,7 +309,7 @@ impl Deref for Text {
 }
 
 impl Leaf for Text {
-    const EXPECTED: &'static str = "a text";
+    const EXPECTED: &'static str = "text";
 
     fn read(text: &Arc<str>, _: bool) -> Result<Self, Refusal> {
         if text.contains('\0') {

@@ -32,12 +32,12 @@ pub struct Found {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotFound {
     #[error(
-        "no `pk.yaml` in `{}` or a folder above it; a file may be as short as this:\n\n{MINIMAL}\n",
+        "no `pk.yaml` in `{}` or a folder above it",
         .folder.display()
     )]
     Nothing { folder: PathBuf },
     #[error(
-        "`{}` is there, but this version of pk reads `pk.yaml` alone; write one beside it, as short as this:\n\n{MINIMAL}\n",
+        "no `pk.yaml`; there is `{}`, but this version of pk reads `pk.yaml` alone",
         .file.display()
     )]
     Foreign { file: PathBuf },

@@ -125,10 +125,7 @@ fn read_file(path: &Path, named: Option<Span>, cx: &mut Cx<'_>) -> Option<(Node,
             cx.say(
                 Diagnostic::syntax(start, "the file is empty")
                     .label("expected a map with `services` or `tasks`")
-                    .help(format!(
-                        "a file may be as short as this:\n{}",
-                        super::discover::MINIMAL
-                    )),
+                    .help(super::short_file()),
             );
             None
         }

@@ -91,7 +91,7 @@ pub fn load(request: &Request) -> Result<Loaded, Report> {
         match discover::discover(&request.folder) {
             Ok(found) => (vec![found.taken], found.passed_over),
             Err(error) => {
-                cx.say(Diagnostic::file(error.to_string()));
+                cx.say(Diagnostic::file(error.to_string()).help(short_file()));
                 (Vec::new(), Vec::new())
             }
         }
@@ -147,10 +147,7 @@ fn read(
             "`{}` has no services and no tasks",
             start.unwrap_or_default()
         );
-        cx.say(Diagnostic::file(message).help(format!(
-            "a file may be as short as this:\n{}",
-            discover::MINIMAL
-        )));
+        cx.say(Diagnostic::file(message).help(short_file()));
     }
     let mut units = Vec::with_capacity(stack.units.len());
     for unit in &stack.units {
@@ -164,6 +161,10 @@ fn read(
         ),
     };
     link::link(&name, units, cx)
+}
+
+fn short_file() -> String {
+    format!("a file may be as short as this:\n{}", discover::MINIMAL)
 }
 
 /// `bash -c`, or `sh -c` where there is no bash.

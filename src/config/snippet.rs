@@ -10,6 +10,8 @@ use super::source::{SourceFile, Sources};
 
 /// A longer line is cut around what is marked in it.
 const MAX_LINE: usize = 160;
+/// Lines between two marks beyond which each is drawn for itself.
+const MAX_APART: usize = 2000;
 /// What is left of a cut line before the mark.
 const LEAD: usize = 40;
 /// A longer message is cut: it repeats what the file says, which may be anything.
@@ -21,22 +23,10 @@ pub(super) fn draw(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> S
         Severity::Warning => Level::WARNING,
     };
     let mut group = Group::with_title(level.primary_title(clipped(&diagnostic.message)));
-    for (index, label) in diagnostic.labels.iter().enumerate() {
-        let file = sources.get(label.span.file);
-        let place = sources.place(label.span);
-        let kind = if index == 0 {
-            AnnotationKind::Primary
-        } else {
-            AnnotationKind::Context
-        };
-        group = group
-            .element(
-                Origin::path(place.path)
-                    .line(place.location.line)
-                    .char_column(place.location.column),
-            )
-            .element(snippet(file, label, kind));
-    }
+    group = match together(&diagnostic.labels, 0, sources) {
+        Some(snippet) => group.element(snippet),
+        None => apart(group, &diagnostic.labels, sources),
+    };
     for help in &diagnostic.help {
         group = group.element(Level::HELP.message(clipped(help)));
     }
@@ -48,38 +38,115 @@ pub(super) fn draw(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> S
     renderer.render(&[group])
 }
 
-fn snippet<'a>(
+/// All labels in one snippet, where they stand close together in one file; `before` labels
+/// came before these.
+fn together<'a>(
+    labels: &'a [Label],
+    before: usize,
+    sources: &'a Sources,
+) -> Option<Snippet<'a, Annotation<'a>>> {
+    let file_id = labels.first()?.span.file;
+    if labels.iter().any(|label| label.span.file != file_id) {
+        return None;
+    }
+    let file = sources.get(file_id);
+    let lines = || {
+        labels
+            .iter()
+            .map(|label| file.line_of(label.span.start as usize))
+    };
+    let (first, last) = (lines().min()?, lines().max()?);
+    if last - first > MAX_APART || (first..=last).any(|line| file.line(line).1.len() > MAX_LINE) {
+        return None;
+    }
+    let (from, _) = file.line(first);
+    let (last_start, last_line) = file.line(last);
+    let source = file.text().get(from..last_start + last_line.len())?;
+    let annotations = labels.iter().enumerate().map(|(index, label)| {
+        let (start, end) = within_line(file, label);
+        annotation(kind(before + index), start - from..end - from, label)
+    });
+    Some(
+        Snippet::source(source)
+            .path(file.shown())
+            .line_start(first + 1)
+            .annotations(annotations),
+    )
+}
+
+/// A snippet per label, each with the part of its line that matters.
+fn apart<'a>(mut group: Group<'a>, labels: &'a [Label], sources: &'a Sources) -> Group<'a> {
+    for (index, label) in labels.iter().enumerate() {
+        if let Some(snippet) = together(std::slice::from_ref(label), index, sources) {
+            group = group.element(snippet);
+            continue;
+        }
+        let file = sources.get(label.span.file);
+        let place = sources.place(label.span);
+        let origin = Origin::path(place.path)
+            .line(place.location.line)
+            .char_column(place.location.column);
+        group = group
+            .element(origin)
+            .element(windowed(file, label, kind(index)));
+    }
+    group
+}
+
+fn kind(index: usize) -> AnnotationKind {
+    if index == 0 {
+        AnnotationKind::Primary
+    } else {
+        AnnotationKind::Context
+    }
+}
+
+fn annotation(
+    kind: AnnotationKind,
+    range: std::ops::Range<usize>,
+    label: &Label,
+) -> Annotation<'_> {
+    let annotation = kind.span(range);
+    if label.text.is_empty() {
+        annotation
+    } else {
+        annotation.label(clipped(&label.text))
+    }
+}
+
+/// The part of a label on its first line, as bytes of the file.
+fn within_line(file: &SourceFile, label: &Label) -> (usize, usize) {
+    let (line_start, line) = file.line(file.line_of(label.span.start as usize));
+    let start = (label.span.start as usize).clamp(line_start, line_start + line.len());
+    let line_end = (line_start + line.trim_end().len()).max(start);
+    let end = (label.span.end as usize).clamp(start, line_end);
+    // The renderer cannot point into a character.
+    let floor = |at| file.text().floor_char_boundary(at);
+    (floor(start), floor(end))
+}
+
+fn windowed<'a>(
     file: &'a SourceFile,
     label: &'a Label,
     kind: AnnotationKind,
 ) -> Snippet<'a, Annotation<'a>> {
     let line_index = file.line_of(label.span.start as usize);
     let (line_start, line) = file.line(line_index);
-    let start = (label.span.start as usize)
-        .saturating_sub(line_start)
-        .min(line.len());
-    let end = (label.span.end as usize)
-        .saturating_sub(line_start)
-        .clamp(start, line.trim_end().len().max(start));
-    let (shown, shift) = window(line, start);
+    let (start, end) = within_line(file, label);
+    let (shown, shift) = window(line, start - line_start);
     let fit = |offset: usize| {
-        let mut at = (offset + shift.added)
-            .saturating_sub(shift.removed)
-            .min(shown.len());
+        let moved = (offset - line_start + shift.added).saturating_sub(shift.removed);
+        let mut at = moved.min(shown.len());
         while !shown.is_char_boundary(at) {
             at -= 1;
         }
         at
     };
     let (from, to) = (fit(start), fit(end));
-    let mut annotation = kind.span(from..to.max(from));
-    if !label.text.is_empty() {
-        annotation = annotation.label(clipped(&label.text));
-    }
     Snippet::source(shown)
         .line_start(line_index + 1)
         .fold(false)
-        .annotation(annotation)
+        .annotation(annotation(kind, from..to.max(from), label))
 }
 
 struct Shift {

@@ -27,13 +27,35 @@ fn fold(word: &str) -> String {
     word.to_lowercase().replace(['-', ' '], "_")
 }
 
+/// What other tools call the same.
+const SYNONYMS: [(&str, &str); 12] = [
+    ("service_healthy", "ready"),
+    ("process_healthy", "ready"),
+    ("healthy", "ready"),
+    ("service_started", "started"),
+    ("process_started", "started"),
+    ("service_completed_successfully", "succeeded"),
+    ("process_completed_successfully", "succeeded"),
+    ("process_completed", "completed"),
+    ("process_log_ready", "log_ready"),
+    ("unless-stopped", "always"),
+    ("never", "no"),
+    ("failed", "failure"),
+];
+
 /// ``did you mean `x`?``
 #[must_use]
 pub fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
-    closest(word, candidates).map(|candidate| format!("did you mean `{candidate}`?"))
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    let synonym = SYNONYMS.iter().find(|(other, _)| *other == word);
+    let known = synonym
+        .map(|&(_, own)| own)
+        .filter(|own| candidates.contains(own));
+    let meant = known.or_else(|| closest(word, candidates))?;
+    Some(format!("did you mean `{meant}`?"))
 }
 
 /// `` `a`, `b` or `c` ``

@@ -15,7 +15,8 @@ pub(super) fn explain(info: &str, file: FileId, text: &str, at: usize) -> Diagno
     let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
     let line_end = text[at..].find('\n').map_or(text.len(), |n| at + n);
     let line = &text[line_start..line_end];
-    let span = Span::new(file, at, (at + 1).min(line_end.max(at)));
+    let width = text[at..].chars().next().map_or(0, char::len_utf8);
+    let span = Span::new(file, at, (at + width).min(line_end.max(at)));
 
     if let Some(tab) = leading_tab(line) {
         let tab = line_start + tab;
@@ -38,18 +39,23 @@ pub(super) fn explain(info: &str, file: FileId, text: &str, at: usize) -> Diagno
         .label("not allowed in YAML")
         .help("in double quotes it can be written as an escape, such as `\"\\e[0m\"`");
     }
-    if let Some(quote) = unterminated_quote(info) {
-        let from = text[..at].rfind(quote).unwrap_or(at);
-        let opening = opening_quote(text, from, quote);
-        return Diagnostic::syntax(
-            Span::new(file, opening, opening + 1),
-            "a quoted string that never ends",
-        )
-        .label("it starts here")
-        .help(format!("close it with `{quote}`"));
+    if let Some(quote) = text[at..]
+        .chars()
+        .next()
+        .filter(|&c| matches!(c, '"' | '\''))
+        && info.contains("quoted scalar")
+    {
+        return Diagnostic::syntax(span, "a quoted string that never ends")
+            .label("it starts here")
+            .help(format!("close it with `{quote}`"));
     }
     let diagnostic = Diagnostic::syntax(span, format!("not valid YAML: {}", plain_words(info)));
-    match hint(line, at - line_start, info) {
+    let above = text[..line_start]
+        .trim_end()
+        .lines()
+        .next_back()
+        .unwrap_or_default();
+    match hint(line, above, at - line_start, info) {
         Some(help) => diagnostic.help(help),
         None => diagnostic,
     }
@@ -58,33 +64,6 @@ pub(super) fn explain(info: &str, file: FileId, text: &str, at: usize) -> Diagno
 fn leading_tab(line: &str) -> Option<usize> {
     let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
     line[..indent].find('\t')
-}
-
-fn unterminated_quote(info: &str) -> Option<char> {
-    let unterminated = info.contains("quoted scalar")
-        && (info.contains("end of stream") || info.contains("document indicator"));
-    let single = info.contains("single");
-    unterminated
-        .then_some(if single { '\'' } else { '"' })
-        .or_else(|| (info == "unclosed quote" || info.contains("unclosed quote")).then_some('"'))
-}
-
-/// The quote that opens the string, given the last one in it or the opening one itself.
-fn opening_quote(text: &str, last: usize, quote: char) -> usize {
-    let line_start = text[..last].rfind('\n').map_or(0, |n| n + 1);
-    let line = &text[line_start..last];
-    // An opening quote stands behind a blank or an indicator.
-    let candidates = line.match_indices(quote).map(|(at, _)| at);
-    candidates
-        .rev()
-        .filter(|&at| {
-            line[..at]
-                .chars()
-                .next_back()
-                .is_none_or(|c| matches!(c, ' ' | '[' | '{' | ',' | ':'))
-        })
-        .next()
-        .map_or(last, |at| line_start + at)
 }
 
 fn plain_words(info: &str) -> String {
@@ -96,6 +75,19 @@ fn plain_words(info: &str) -> String {
         "mapping values are not allowed in this context" => {
             "a `:` where no map can start".to_owned()
         }
+        "illegal placement of ':' indicator" => {
+            "a `:` within brackets or braces that are still open".to_owned()
+        }
+        "recursion limit exceeded" => "lists and maps nested too deep".to_owned(),
+        "found unknown anchor" | "while parsing node, found unknown anchor" => {
+            "an alias of an anchor that was not defined before".to_owned()
+        }
+        _ if info.starts_with("unexpected character") => {
+            "a character that no value can start with".to_owned()
+        }
+        "while parsing a node, did not find expected node content" => {
+            "a value is missing".to_owned()
+        }
         _ => {
             let info = info.strip_prefix("while ").map_or(info, |rest| {
                 rest.split_once(", ").map_or(rest, |(_, what)| what)
@@ -105,20 +97,29 @@ fn plain_words(info: &str) -> String {
     }
 }
 
-fn hint(line: &str, column: usize, info: &str) -> Option<String> {
+fn hint(line: &str, above: &str, column: usize, info: &str) -> Option<String> {
     let trimmed = line.trim_start();
+    for line in [line, above] {
+        if let Some((key, rest)) = line.trim_start().split_once(':')
+            && !rest.is_empty()
+            && !rest.starts_with(' ')
+            && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+            && !key.is_empty()
+        {
+            return Some(format!("put a space behind the colon: `{key}: …`"));
+        }
+    }
+    if info.starts_with("illegal placement") {
+        return Some("close what was opened with `[` or `{`".to_owned());
+    }
+    if info.contains("unknown anchor") {
+        return Some("write `&name` before the value that `*name` stands for".to_owned());
+    }
     if info.contains("mapping values") || line.matches(": ").count() > 1 {
         return Some(
             "a value that holds `: ` needs quotes; a map inside of one starts on its own line"
                 .to_owned(),
         );
-    }
-    if let Some((key, rest)) = trimmed.split_once(':')
-        && !rest.is_empty()
-        && !rest.starts_with(' ')
-        && !key.contains(' ')
-    {
-        return Some(format!("put a space behind the colon: `{key}: …`"));
     }
     let rest = line.get(column..).unwrap_or_default();
     if rest.starts_with(['@', '`', '%']) || trimmed.contains(": @") || trimmed.contains(": `") {

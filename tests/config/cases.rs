@@ -364,8 +364,4 @@ pub const CASES: &[(&str, &str)] = &[
         "yaml_unknown_tag",
         "services:\n  web:\n    command: !include run.sh\n",
     ),
-    (
-        "yaml_control_character",
-        "services:\n  web:\n    command: \"a\u{1}b\"\n",
-    ),
 ];

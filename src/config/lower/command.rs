@@ -29,7 +29,7 @@ pub(super) fn optional(raw: Option<&Field<RawCommand>>, shell: &Arc<[String]>) -
 /// The program of a unit; `None` where a diagnostic says why there is none.
 pub(super) fn program(
     unit: &str,
-    key: Span,
+    (key, body): (Span, Span),
     command_field: Option<&Field<RawCommand>>,
     pipeline: Option<&Field<NonEmpty<RawStage>>>,
     shell: &Arc<[String]>,
@@ -55,6 +55,9 @@ pub(super) fn program(
             None
         }
         (None, None) => {
+            if cx.complained_within(body) {
+                return None;
+            }
             cx.say(
                 Diagnostic::meaning(key, format!("`{unit}` has nothing to execute"))
                     .label("expected `command` or `pipeline` below it")
@@ -84,6 +87,9 @@ fn stage(
         RawStage::Record(record) => record,
     };
     let Some(raw) = &record.command else {
+        if cx.complained_within(span) {
+            return None;
+        }
         cx.say(
             Diagnostic::meaning(span, "a stage without a `command`")
                 .label("expected `command` in here"),

@@ -160,7 +160,14 @@ fn program(
         None
     } else {
         let (command, pipeline) = (raw.command.as_ref(), raw.pipeline.as_ref());
-        command::program(&unit.name, unit.key, command, pipeline, shell, cx)
+        command::program(
+            &unit.name,
+            (unit.key, node.span),
+            command,
+            pipeline,
+            shell,
+            cx,
+        )
     };
     program.unwrap_or_else(|| Program::Command(Command::Exec(vec!["true".to_owned()])))
 }
