@@ -64,10 +64,17 @@ pub struct Group {
 struct Inner {
     /// Unreaped; the first is the leader.
     children: Vec<Arc<Child>>,
+    /// It was seen empty, and nothing was spawned since: nobody is left to make a member.
+    proven_empty: bool,
     released: bool,
 }
 
 impl Inner {
+    fn all_exited(&self) -> bool {
+        let ended = |child: &Arc<Child>| matches!(child.status(), Ok(Some(_)) | Err(_));
+        self.children.iter().all(ended)
+    }
+
     /// The group's number, as long as it is ours.
     fn number(&self) -> Option<Pid> {
         if self.released {
@@ -101,6 +108,7 @@ impl Group {
         let mut inner = self.lock();
         let Spawned { children, outputs } = spawn::spawn(request, inner.number(), inner.released)?;
         inner.children.extend(children.iter().cloned());
+        inner.proven_empty = false;
         Ok(Running { children, outputs })
     }
 
@@ -181,8 +189,7 @@ impl Group {
     pub async fn release(&self) -> Result<(), ContainError> {
         let rows = self.rows().await?;
         let mut inner = self.lock();
-        let ended = |child: &Arc<Child>| matches!(child.status(), Ok(Some(_)) | Err(_));
-        if !rows.is_empty() || !inner.children.iter().all(ended) {
+        if !rows.is_empty() || !inner.all_exited() {
             return Err(ContainError::NotEmpty(rows.iter().map(member).collect()));
         }
         // Whatever no census can see (made and gone between two looks) ends here at the
@@ -196,11 +203,20 @@ impl Group {
     }
 
     async fn rows(&self) -> Result<Vec<Row>, ContainError> {
-        let Some(number) = self.lock().number() else {
-            return Ok(Vec::new());
+        let (number, children) = {
+            let inner = self.lock();
+            match inner.number() {
+                Some(number) if !inner.proven_empty => (number, inner.children.len()),
+                Some(_) | None => return Ok(Vec::new()),
+            }
         };
         let census = census::fresh().await.map_err(ContainError::ProcessTable)?;
-        Ok(census.members(number).cloned().collect())
+        let rows: Vec<Row> = census.members(number).cloned().collect();
+        if rows.is_empty() {
+            let mut inner = self.lock();
+            inner.proven_empty = inner.children.len() == children && inner.all_exited();
+        }
+        Ok(rows)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

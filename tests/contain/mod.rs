@@ -1,5 +1,6 @@
 //! Groups of real processes.
 
+mod alone;
 mod groups;
 mod helpers;
 mod pipelines;
