@@ -15,6 +15,9 @@ use super::tree::{Map, Node, Scalar, Value};
 
 /// What can be read from a tree.
 pub(super) trait Decode: Sized {
+    /// Whether `null` is a value of it, and not the lack of one.
+    const NULLABLE: bool = false;
+
     /// `None`: a diagnostic says why.
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self>;
 }
@@ -115,6 +118,13 @@ impl<T: Decode> Decode for Spanned<T> {
     }
 }
 
+/// What few units have is boxed, so that those without it stay small.
+impl<T: Decode> Decode for Box<T> {
+    fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
+        T::decode(node, cx).map(Self::new)
+    }
+}
+
 impl<T: Decode> Decode for Vec<T> {
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         let items = expect_seq(node, "a list", cx)?;
@@ -158,6 +168,18 @@ impl<V: Decode> Decode for Table<V> {
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         let map = expect_map(node, "a map", cx)?;
         let rows = map.entries.iter().filter_map(|entry| {
+            if entry.value.is_null() && !V::NULLABLE {
+                // Over another map it would remove the key; here it is over none.
+                cx.say(
+                    Diagnostic::meaning(
+                        entry.key_span,
+                        format!("{} has no value", quoted(&entry.key)),
+                    )
+                    .label("expected a value behind it")
+                    .help("write `\"\"` for an empty text"),
+                );
+                return None;
+            }
             Some(Row {
                 key: entry.key.clone(),
                 key_span: entry.key_span,
@@ -219,13 +241,7 @@ pub(super) fn expect_scalar<'n>(
     {
         return Some(scalar);
     }
-    let diagnostic = mismatch(node, expected);
-    let empty = node.is_null() && expected == Text::EXPECTED;
-    cx.say(if empty {
-        diagnostic.help("write `\"\"` for an empty text")
-    } else {
-        diagnostic
-    });
+    cx.say(mismatch(node, expected));
     None
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::context::{Cx, PortEntry};
-use super::decode::{Decode as _, OneOrMany, Spanned, Text};
+use super::decode::{Decode as _, Field, OneOrMany, Spanned, Text, field};
 use super::diagnostic::{Diagnostic, Kind};
 use super::env_files;
 use super::lower::environment;
@@ -18,6 +18,7 @@ use super::merge::merge;
 use super::parse::parse;
 use super::raw::command::EnvFile;
 use super::raw::file::RawFile;
+use super::raw::unit::RawUnit;
 use super::source::{FileId, Span};
 use super::tree::{Map, Node};
 use crate::domain::spec::{EnvMap, UnitKind};
@@ -65,7 +66,9 @@ pub(super) fn read(paths: &[PathBuf], shell: &Arc<[String]>, cx: &mut Cx<'_>) ->
     let mut levels = Vec::new();
     let main = read_main(paths, cx)?;
     let mut trail = Trail::default();
-    trail.enter(cx.sources.get(main.1).path());
+    for path in paths {
+        trail.enter(&canonical(path));
+    }
     collect(main.0, main.1, None, &mut levels, &mut trail, cx);
     collect_ports(&levels, cx);
     Some(decode_levels(&levels, shell, cx))
@@ -300,6 +303,8 @@ fn decode_levels(levels: &[Level], shell: &Arc<[String]>, cx: &mut Cx<'_>) -> St
             for entry in &units.0.entries {
                 if let Some(&first) = seen.get(&entry.key) {
                     cx.say(twice(&entry.key, entry.key_span, first));
+                    // It is not to be used, but its mistakes are to be known.
+                    let _: Option<Field<RawUnit>> = field(entry, cx);
                     continue;
                 }
                 seen.insert(entry.key.clone(), entry.key_span);

@@ -18,6 +18,9 @@ use crate::domain::id::UnitName;
 use crate::domain::plan::Plan;
 use crate::domain::spec::{Check, Condition, Dependency, RestartPolicy, UnitKind, UnitSpec};
 
+/// Dependencies up to which duplicates are found by comparing all.
+const SMALL: usize = 16;
+
 /// Links all units into a plan; `None` where a diagnostic says why there is none.
 pub(super) fn link(name: &str, mut units: Vec<Lowered>, cx: &mut Cx<'_>) -> Option<Plan> {
     let index: FxHashMap<UnitName, usize> = (0..)
@@ -28,10 +31,18 @@ pub(super) fn link(name: &str, mut units: Vec<Lowered>, cx: &mut Cx<'_>) -> Opti
         let edges = std::mem::take(&mut units[at].edges);
         let mut linked = Vec::with_capacity(edges.len());
         let mut seen: FxHashMap<&str, Span> = FxHashMap::default();
-        for edge in &edges {
-            if edges.len() > 1
-                && let Some(first) = seen.insert(&edge.name, edge.span)
-            {
+        for (place, edge) in edges.iter().enumerate() {
+            // A table costs more than it saves where there is little to compare.
+            let first = if edges.len() <= SMALL {
+                let earlier = edges[..place].iter();
+                earlier
+                    .rev()
+                    .find(|other| other.name == edge.name)
+                    .map(|other| other.span)
+            } else {
+                seen.insert(&edge.name, edge.span)
+            };
+            if let Some(first) = first {
                 cx.say(
                     Diagnostic::meaning(
                         edge.span,
@@ -54,7 +65,7 @@ pub(super) fn link(name: &str, mut units: Vec<Lowered>, cx: &mut Cx<'_>) -> Opti
                 None => unknown(edge, &units, cx),
             }
         }
-        units[at].spec.depends_on = linked;
+        Arc::make_mut(&mut units[at].spec).depends_on = linked;
         units[at].edges = edges;
     }
     instances(&units, &index, cx);
@@ -62,7 +73,7 @@ pub(super) fn link(name: &str, mut units: Vec<Lowered>, cx: &mut Cx<'_>) -> Opti
     let errors = cx.diagnostics.iter().any(Diagnostic::is_error);
     let (specs, places): (Vec<Arc<UnitSpec>>, Vec<Vec<Edge>>) = units
         .into_iter()
-        .map(|unit| (Arc::new(unit.spec), unit.edges))
+        .map(|unit| (unit.spec, unit.edges))
         .unzip();
     match Plan::new(name, specs) {
         Ok(plan) => (!errors).then_some(plan),
@@ -105,7 +116,7 @@ fn dependency(edge: &Edge, on: &Lowered, cx: &mut Cx<'_>) -> Dependency {
     let spec = &on.spec;
     let condition = match edge.condition {
         Some((condition, span)) => {
-            check_condition(edge, condition, span, on, cx);
+            check_condition(condition, span, on, cx);
             condition
         }
         None if spec.kind == UnitKind::Task => Condition::Succeeded,
@@ -113,7 +124,7 @@ fn dependency(edge: &Edge, on: &Lowered, cx: &mut Cx<'_>) -> Dependency {
         None => Condition::Started,
     };
     if edge.condition.is_none() {
-        check_condition(edge, condition, edge.span, on, cx);
+        check_condition(condition, edge.span, on, cx);
     }
     if spec.disabled && edge.required {
         cx.say(
@@ -135,7 +146,7 @@ fn dependency(edge: &Edge, on: &Lowered, cx: &mut Cx<'_>) -> Dependency {
 }
 
 /// Refuses a condition that can never hold.
-fn check_condition(edge: &Edge, condition: Condition, span: Span, on: &Lowered, cx: &mut Cx<'_>) {
+fn check_condition(condition: Condition, span: Span, on: &Lowered, cx: &mut Cx<'_>) {
     let spec = &on.spec;
     let name = &spec.name;
     let never = |reason: String, help: &str| {
@@ -177,7 +188,6 @@ fn check_condition(edge: &Edge, condition: Condition, span: Span, on: &Lowered, 
         }
     };
     if let Some(diagnostic) = diagnostic {
-        let _ = edge;
         cx.say(diagnostic);
     }
 }

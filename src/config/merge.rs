@@ -1,6 +1,7 @@
 //! Lays one tree over another.
 //!
-//! Maps merge deep, scalars and lists are replaced, `null` removes. Every node keeps the
+//! Maps merge deep, scalars and lists are replaced, `null` removes. A `null` that finds
+//! nothing to remove stays, so that one written by mistake is seen. Every node keeps the
 //! place it came from. This is the rule for several `-f` files and for `defaults`.
 
 use std::sync::Arc;
@@ -16,7 +17,7 @@ pub fn merge(base: &Node, over: &Node) -> Node {
             span: base.span,
             value: Value::Map(Arc::new(merge_maps(low, high))),
         },
-        _ => without_nulls(over),
+        _ => over.clone(),
     }
 }
 
@@ -47,39 +48,84 @@ fn merge_maps(base: &Map, over: &Map) -> Map {
     }
     let added = over.entries.iter().zip(used).filter(|(_, used)| !used);
     for (entry, _) in added {
-        if !entry.value.is_null() {
-            entries.push(Entry {
-                value: without_nulls(&entry.value),
-                ..entry.clone()
-            });
-        }
+        entries.push(entry.clone());
     }
     Map { entries }
 }
 
-/// What a tree leaves when it is laid over nothing: a `null` removes, so there is nothing.
-fn without_nulls(node: &Node) -> Node {
-    let Some(map) = node.as_map() else {
-        return node.clone();
-    };
-    if !holds_null(map) {
-        return node.clone();
-    }
-    let kept = map.entries.iter().filter(|entry| !entry.value.is_null());
-    let entries = kept
-        .map(|entry| Entry {
-            value: without_nulls(&entry.value),
-            ..entry.clone()
-        })
-        .collect();
-    Node {
-        span: node.span,
-        value: Value::Map(Arc::new(Map { entries })),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
 
-fn holds_null(map: &Map) -> bool {
-    map.entries.iter().any(|entry| {
-        entry.value.is_null() || entry.value.as_map().is_some_and(|map| holds_null(map))
-    })
+    use proptest::prelude::*;
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::config::parse::parse;
+    use crate::config::source::Sources;
+
+    fn tree(value: &Json) -> Node {
+        let mut sources = Sources::new(Path::new("/"));
+        let file = sources.add(Path::new("/x"), value.to_string());
+        let mut diagnostics = Vec::new();
+        parse(&sources, file, &mut diagnostics).unwrap()
+    }
+
+    fn json(node: &Node) -> Json {
+        match &node.value {
+            Value::Scalar(scalar) if scalar.is_null() => Json::Null,
+            Value::Scalar(scalar) => json!(&*scalar.text),
+            Value::Seq(items) => items.iter().map(json).collect(),
+            Value::Map(map) => {
+                let entries = map.entries.iter();
+                Json::Object(
+                    entries
+                        .map(|e| (e.key.to_string(), json(&e.value)))
+                        .collect(),
+                )
+            }
+        }
+    }
+
+    fn merged(base: &Json, over: &Json) -> Json {
+        json(&merge(&tree(base), &tree(over)))
+    }
+
+    #[test]
+    fn the_rules() {
+        let base = json!({"a": "1", "m": {"x": "1", "y": "1", "z": "1"}, "l": ["1", "2"]});
+        let over = json!({"m": {"y": "2", "z": null, "n": null}, "l": ["3"], "b": {"c": "4"}});
+        assert_eq!(
+            merged(&base, &over),
+            json!({"a": "1", "m": {"x": "1", "y": "2", "n": null}, "l": ["3"], "b": {"c": "4"}})
+        );
+        assert_eq!(merged(&base, &json!("x")), json!("x"));
+    }
+
+    fn document() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof!["[a-c]{1,2}".prop_map(Json::from), Just(json!(["x"]))];
+        let maps = leaf.prop_recursive(4, 60, 20, |inner| {
+            proptest::collection::btree_map("[a-e]{1,2}", inner, 0..20)
+                .prop_map(|map| Json::Object(map.into_iter().collect()))
+        });
+        maps.prop_filter("a map", Json::is_object)
+    }
+
+    proptest! {
+        #[test]
+        fn laying_over_itself_or_nothing_changes_nothing(a in document()) {
+            prop_assert_eq!(merged(&a, &a), a.clone());
+            prop_assert_eq!(merged(&a, &json!({})), a.clone());
+            prop_assert_eq!(merged(&json!({}), &a), a);
+        }
+
+        #[test]
+        fn what_is_above_is_all_there(a in document(), b in document()) {
+            let all = merged(&a, &b);
+            prop_assert_eq!(merged(&all, &b), all.clone());
+            for key in a.as_object().unwrap().keys().chain(b.as_object().unwrap().keys()) {
+                prop_assert!(all.get(key).is_some());
+            }
+        }
+    }
 }

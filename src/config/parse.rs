@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
 use super::diagnostic::Diagnostic;
@@ -18,6 +19,9 @@ use super::tree::{Entry, KeyIndex, Map, Node, Scalar, Value};
 pub const MAX_DEPTH: usize = 100;
 /// Nodes that aliases and merge keys may add to a file.
 pub const MAX_ALIASED: usize = 2_000_000;
+/// Keys beyond these are names that a file made up, mostly used once.
+const MAX_SHARED_KEYS: usize = 256;
+const MAX_SHARED_KEY: usize = 32;
 
 /// Reads the one document of a file. `None`: it is empty, or too broken to go on with, which
 /// a diagnostic then says.
@@ -125,6 +129,7 @@ struct Builder<'a> {
     anchors: Vec<Option<Finished>>,
     aliased: usize,
     documents: usize,
+    keys: FxHashSet<Arc<str>>,
     root: Option<Node>,
 }
 
@@ -139,6 +144,7 @@ impl<'a> Builder<'a> {
             anchors: Vec::new(),
             aliased: 0,
             documents: 0,
+            keys: FxHashSet::default(),
             root: None,
         }
     }
@@ -160,7 +166,7 @@ impl<'a> Builder<'a> {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && !self.is_string(tag.as_deref(), span);
                 let scalar = Scalar {
-                    text: text.as_ref().into(),
+                    text: self.text_of(&text),
                     plain,
                 };
                 let node = Node {
@@ -186,6 +192,28 @@ impl<'a> Builder<'a> {
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
         }
+    }
+
+    /// The text of a scalar. The keys of a file are few and come often, so they are shared.
+    fn text_of(&mut self, text: &str) -> Arc<str> {
+        let is_key = matches!(
+            self.stack.last(),
+            Some(Frame {
+                content: Content::Map { key: None, .. },
+                ..
+            })
+        );
+        if !is_key || text.len() > MAX_SHARED_KEY {
+            return text.into();
+        }
+        if let Some(key) = self.keys.get(text) {
+            return key.clone();
+        }
+        let key: Arc<str> = text.into();
+        if self.keys.len() < MAX_SHARED_KEYS {
+            self.keys.insert(key.clone());
+        }
+        key
     }
 
     fn say<T>(&mut self, diagnostic: Diagnostic) -> Result<T, Stop> {

@@ -39,7 +39,7 @@ impl<T: JsonSchema> JsonSchema for Table<T> {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let value = generator.subschema_for::<T>();
+        let value = generator.subschema_for::<Option<T>>();
         schemars::json_schema!({"type": "object", "additionalProperties": value})
     }
 }

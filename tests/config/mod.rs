@@ -4,9 +4,9 @@ mod agreement;
 mod cases;
 mod golden;
 mod hostile;
-mod meaning;
 mod resolved;
 mod scale;
+mod several;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -34,7 +34,8 @@ use probe::{Around, Role};
 
 /// A spec whose dependencies are still to be linked, and where its parts stand.
 pub(super) struct Lowered {
-    pub spec: UnitSpec,
+    /// Made where it stays: a spec is large.
+    pub spec: Arc<UnitSpec>,
     pub key: Span,
     pub edges: Vec<Edge>,
     pub ports: Vec<(u16, Span)>,
@@ -129,7 +130,7 @@ fn lower(unit: &UnitNode, node: &Node, raw: &RawUnit, cx: &mut Cx<'_>) -> Lowere
         };
     }
     Lowered {
-        spec,
+        spec: Arc::new(spec),
         key: unit.key,
         edges: raw
             .depends_on

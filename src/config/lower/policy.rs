@@ -146,7 +146,7 @@ pub(super) fn timeouts(raw: &RawUnit, cx: &mut Cx<'_>) -> Timeouts {
 }
 
 pub(super) fn shutdown(
-    raw: &Field<RawShutdown>,
+    raw: &Field<Box<RawShutdown>>,
     shell: &Arc<[String]>,
     cx: &mut Cx<'_>,
 ) -> Shutdown {
@@ -279,7 +279,7 @@ pub(super) fn limits(raw: &RawUnit, cx: &mut Cx<'_>) -> Option<Limits> {
     })
 }
 
-pub(super) fn schedule(raw: &Field<RawSchedule>, cx: &mut Cx<'_>) -> Option<Schedule> {
+pub(super) fn schedule(raw: &Field<Box<RawSchedule>>, cx: &mut Cx<'_>) -> Option<Schedule> {
     let overlap = match raw.overlap.as_ref().map(|overlap| overlap.value) {
         None | Some(RawOverlap::Skip) => Overlap::Skip,
         Some(RawOverlap::Queue) => Overlap::Queue,

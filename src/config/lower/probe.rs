@@ -29,7 +29,7 @@ pub(super) struct Around<'a> {
 }
 
 pub(super) fn probe(
-    raw: &Field<RawProbe>,
+    raw: &Field<Box<RawProbe>>,
     role: Role,
     around: &Around<'_>,
     cx: &mut Cx<'_>,

@@ -47,6 +47,8 @@ pub(in crate::config) enum RawDependency {
 }
 
 impl Decode for RawDependency {
+    const NULLABLE: bool = true;
+
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         match &node.value {
             Value::Scalar(scalar) if scalar.is_null() => Some(Self::Default),

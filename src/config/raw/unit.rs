@@ -36,27 +36,27 @@ record! {
         /// Names, or a map from name to condition.
         depends_on: DependsOn,
         /// Tells when it is ready, and when it no longer is.
-        readiness: RawProbe,
+        readiness: Box<RawProbe>,
         /// Restarts it when it no longer answers.
-        liveness: RawProbe,
+        liveness: Box<RawProbe>,
         /// Holds the other probes back until it has started.
-        startup: RawProbe,
+        startup: Box<RawProbe>,
         /// `no` (default), `on-failure`, `always`, or a map.
         restart: RawRestart,
         /// Further exit codes, or signal names, that count as success.
         success_exit_codes: Vec<Spanned<SuccessCode>>,
         /// Limits on waiting, getting ready and running.
-        timeouts: RawTimeouts,
+        timeouts: Box<RawTimeouts>,
         /// Of a task: short for `timeouts.run`.
         timeout: Span,
         /// How it is asked to end.
-        shutdown: RawShutdown,
+        shutdown: Box<RawShutdown>,
         /// `leader` (default): a run ends with its first process. `group`: with its last.
         lifetime: RawLifetime,
         /// Paths and globs whose change restarts it, or a map.
         watch: RawWatch,
         /// Bounds on what it may use.
-        limits: RawLimits,
+        limits: Box<RawLimits>,
         /// Its ports by name: a number, or `auto`. It gets each as `PORT_<NAME>`.
         ports: Table<RawPort>,
         /// `true`: a pseudo-terminal. `output`: one for its output alone.
@@ -78,12 +78,12 @@ record! {
         /// It gets the terminal that pk was started in.
         foreground: Flag,
         /// Of a task: starts it by the clock.
-        schedule: RawSchedule,
+        schedule: Box<RawSchedule>,
         /// `true`: its end ends the stack. `failure`, `skipped`: only that end.
         essential: RawEssential,
         /// Commands run when something happens to it.
-        on: RawHooks,
+        on: Box<RawHooks>,
         /// Where else its output goes.
-        logs: RawLogs,
+        logs: Box<RawLogs>,
     }
 }
