@@ -29,6 +29,7 @@
 //! and wakes those who read. Faces pull what they show. Lines never enter the event loop; a
 //! `log` probe is a tap on the store.
 
+pub mod cli;
 pub mod config;
 pub mod contain;
 pub mod control;

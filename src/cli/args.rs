@@ -1,0 +1,182 @@
+//! What a person typed, and nothing more.
+//!
+//! This module owns the grammar and the help of the command line. It must not read a file
+//! or the environment, nor resolve anything: see [`super::invocation`].
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs a local development stack from one file.
+///
+/// The file, pk.yaml, says what there is to run and what needs what. `pk up` starts it in
+/// that order, shows what every unit says and does, and on Ctrl-C stops it in reverse.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "pk",
+    version,
+    propagate_version = false,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    after_help = "`pk COMMAND --help` says more of a command, `pk schema` what a file may hold."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub place: Place,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Which stack.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Place {
+    /// Do as if pk had been started in DIR.
+    ///
+    /// pk.yaml is searched there and in the folders above.
+    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// Read FILE instead of searching for pk.yaml.
+    ///
+    /// Several are merged in order: maps deep, scalars and lists replaced.
+    #[arg(short = 'f', long = "file", value_name = "FILE", global = true)]
+    pub files: Vec<PathBuf>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    Up(Up),
+    Run(Run),
+    /// Look for mistakes in the file, and show every one of them.
+    Check,
+    /// Show the file as pk understands it: merged, filled in, secrets masked.
+    Config(Config),
+    /// Say in plain words what a unit is, what it waits for, and why.
+    Explain(Explain),
+    /// Show what depends on what.
+    Graph(Graph),
+    /// Print the JSON schema of the file, for editors.
+    Schema,
+}
+
+/// Start the stack, show what it does, and stop it on Ctrl-C.
+///
+/// Units start as soon as what they depend on is there. One Ctrl-C stops them in reverse
+/// order, each within its grace period; a second one kills what is left at once.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 all that had to succeed did; 1 something failed; 2 the command line or the file \
+is wrong; 130, 143, 129 ended by SIGINT, SIGTERM, SIGHUP.\n")]
+pub struct Up {
+    /// Units to start, with what they require; all that are active if none is named.
+    #[arg(value_name = "UNIT")]
+    pub units: Vec<String>,
+    /// Merged lines instead of a dashboard. This version has no dashboard yet.
+    #[arg(long)]
+    pub no_tui: bool,
+    /// Also start the units of this profile.
+    #[arg(long = "profile", value_name = "PROFILE")]
+    pub profiles: Vec<String>,
+    /// Start the named units only, and wait for nothing else.
+    #[arg(long, requires = "units")]
+    pub no_deps: bool,
+    /// Stop the stack as soon as a unit fails.
+    #[arg(long)]
+    pub abort_on_failure: bool,
+    /// Stop the stack when UNIT ends, and exit with its exit code.
+    #[arg(long, value_name = "UNIT")]
+    pub exit_code_from: Option<String>,
+    /// For scripts: stop at the first failure, or when every task is done and every service
+    /// ready.
+    #[arg(long)]
+    pub ci: bool,
+}
+
+/// Run one task, with what it needs started first and stopped afterwards.
+///
+/// pk exits with the exit code of the task, or 128 + n if signal n ended it.
+#[derive(Clone, Debug, Args)]
+pub struct Run {
+    /// The task.
+    #[arg(value_name = "TASK")]
+    pub task: String,
+    /// Leave what the task needs running until Ctrl-C.
+    #[arg(long)]
+    pub keep: bool,
+    /// Also start the units of this profile.
+    #[arg(long = "profile", value_name = "PROFILE")]
+    pub profiles: Vec<String>,
+    /// Further arguments for the command of the task.
+    #[arg(last = true, value_name = "ARGS")]
+    pub args: Vec<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Config {
+    /// In which form.
+    #[arg(long, value_name = "FORM", default_value = "yaml")]
+    pub output: ConfigForm,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ConfigForm {
+    Yaml,
+    Json,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Explain {
+    /// The unit; all of them if none is named.
+    #[arg(value_name = "UNIT")]
+    pub unit: Option<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Graph {
+    /// In which form.
+    #[arg(long, value_name = "FORM", default_value = "tree")]
+    pub format: GraphForm,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GraphForm {
+    /// For reading: each unit under what it waits for.
+    Tree,
+    /// For programs: nodes and edges.
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_of_a_task_are_not_read_as_pks() {
+        let cli = Cli::parse_from(["pk", "run", "test", "--keep", "--", "-f", "--ci"]);
+        let Command::Run(run) = cli.command else {
+            panic!("not a run");
+        };
+        assert!(run.keep);
+        assert_eq!(run.args, ["-f", "--ci"]);
+        assert!(cli.place.files.is_empty());
+    }
+
+    #[test]
+    fn the_place_may_stand_before_and_after_the_command() {
+        for args in [
+            ["pk", "-C", "x", "-f", "a.yaml", "check"],
+            ["pk", "check", "-C", "x", "-f", "a.yaml"],
+        ] {
+            let cli = Cli::parse_from(args);
+            assert_eq!(cli.place.directory, Some("x".into()));
+            assert_eq!(cli.place.files, [PathBuf::from("a.yaml")]);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! `pk explain`: what a unit is, what it waits for and why, as the file has it.
+
+use super::args::Place;
+use super::exit::End;
+use super::output::Output;
+use super::plain::waits;
+use super::wrap::wrap;
+use super::{stack, words};
+use crate::config::suggest;
+use crate::domain::event::ProbeRole;
+use crate::domain::plan::Plan;
+use crate::domain::spec::{Lifetime, UnitKind, UnitSpec};
+use crate::domain::text::format_duration;
+
+pub fn explain(place: &Place, unit: Option<&str>, output: &Output) -> End {
+    let loaded = match stack::load(place, output) {
+        Ok(loaded) => loaded,
+        Err(end) => return end,
+    };
+    let plan = &loaded.plan;
+    let Some(name) = unit else {
+        let all: Vec<String> = plan.units().iter().map(|spec| render(spec, plan)).collect();
+        return output.print(&all.join("\n"));
+    };
+    match plan.get(name) {
+        Some(spec) => output.print(&render(spec, plan)),
+        None => {
+            let names = plan.units().iter().map(|unit| unit.name.as_str());
+            let help = suggest::did_you_mean(name, names);
+            output.error(&format!("no unit is named `{name}`"), help.as_deref());
+            End::Usage
+        }
+    }
+}
+
+fn render(spec: &UnitSpec, plan: &Plan) -> String {
+    let mut page = Page(format!("{}: {}\n", spec.name, kind(spec)));
+    if let Some(description) = &spec.description {
+        page.row("", description.trim());
+    }
+    for (place, line) in words::program(&spec.program).iter().enumerate() {
+        page.row(if place == 0 { "runs" } else { "" }, line);
+    }
+    page.row("in", &spec.working_dir.display().to_string());
+    waits_for(spec, plan, &mut page);
+    for (role, heading, probe) in [
+        (ProbeRole::Startup, "started up when", &spec.startup),
+        (ProbeRole::Readiness, "ready when", &spec.readiness),
+        (ProbeRole::Liveness, "alive while", &spec.liveness),
+    ] {
+        if let Some(probe) = probe {
+            page.row(heading, &words::check(&probe.check));
+            page.row("", &words::pace(probe, role));
+        }
+    }
+    if !spec.can_be_ready() && spec.kind == UnitKind::Service {
+        page.row("ready when", "it has no probe, so it never says");
+    }
+    limits(spec, &mut page);
+    page.row("restarts", &words::restart(&spec.restart));
+    page.row("stops", &words::shutdown(&spec.shutdown));
+    if spec.lifetime == Lifetime::Group {
+        page.row("ends", "with the last of its processes");
+    }
+    if let Some(essential) = words::essential(spec.essential) {
+        page.row("essential", essential);
+    }
+    let needed_by = dependents(spec, plan);
+    if !needed_by.is_empty() {
+        page.row("needed by", &needed_by.join(", "));
+    }
+    page.0
+}
+
+/// `a service`, `a task, not started by itself`.
+fn kind(spec: &UnitSpec) -> String {
+    let mut text = format!("a {}", spec.kind);
+    if let Some(replicas) = spec.replicas {
+        text.push_str(&format!(" with {replicas} instances"));
+    }
+    if spec.disabled {
+        text.push_str(", not started by itself");
+    }
+    if !spec.profiles.is_empty() {
+        let profiles = spec.profiles.join(" or ");
+        text.push_str(&format!(", started with the profile {profiles}"));
+    }
+    text
+}
+
+fn waits_for(spec: &UnitSpec, plan: &Plan, page: &mut Page) {
+    if spec.depends_on.is_empty() {
+        page.row("waits for", "nothing");
+    }
+    for (place, dependency) in spec.depends_on.iter().enumerate() {
+        let wish = waits::wish(dependency.unit.as_str(), dependency.condition);
+        let why = plan
+            .get(dependency.unit.as_str())
+            .map_or("", |on| words::why_condition(dependency, on));
+        let mut text = format!("{wish}, as {why}");
+        if dependency.restart {
+            text.push_str("; restarts with it");
+        }
+        if !dependency.required {
+            text.push_str("; goes without it if it cannot be had");
+        }
+        page.row(if place == 0 { "waits for" } else { "" }, &text);
+    }
+}
+
+fn limits(spec: &UnitSpec, page: &mut Page) {
+    let timeouts = &spec.timeouts;
+    for (heading, limit, what) in [
+        (
+            "waits up to",
+            timeouts.wait,
+            "for all that, then is skipped",
+        ),
+        (
+            "ready within",
+            timeouts.ready,
+            "of its start, or it has failed",
+        ),
+        (
+            "runs up to",
+            timeouts.run,
+            "then it is stopped and has failed",
+        ),
+    ] {
+        if let Some(limit) = limit {
+            page.row(heading, &format!("{} {what}", format_duration(limit)));
+        }
+    }
+}
+
+fn dependents(spec: &UnitSpec, plan: &Plan) -> Vec<String> {
+    let Some(index) = plan.graph().find(spec.name.as_str()) else {
+        return Vec::new();
+    };
+    let mut units: Vec<_> = plan
+        .graph()
+        .dependents(index)
+        .map(|(unit, _)| unit)
+        .collect();
+    units.sort_unstable();
+    units.dedup();
+    units
+        .iter()
+        .map(|&unit| plan.unit(unit).name.to_string())
+        .collect()
+}
+
+/// Rows of a heading and a text, wrapped at 80 columns.
+struct Page(String);
+
+impl Page {
+    fn row(&mut self, heading: &str, text: &str) {
+        const INDENT: usize = 19;
+        const WIDTH: usize = 80 - INDENT;
+        let lines = wrap(text, WIDTH);
+        for (place, line) in lines.iter().enumerate() {
+            let heading = if place == 0 { heading } else { "" };
+            let row = format!("  {heading:<15}  {line}");
+            self.0.push_str(row.trim_end());
+            self.0.push('\n');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::spec::{
+        Check, Command, Condition, Dependency, Probe, Program, RestartPolicy,
+    };
+
+    #[test]
+    fn a_unit_in_plain_words() {
+        let program = || {
+            Program::Command(Command::Shell {
+                shell: ["sh".to_owned(), "-c".to_owned()].into(),
+                script: "node server.js\n".into(),
+            })
+        };
+        let mut db = UnitSpec::new("db".into(), UnitKind::Service, program(), "/w".into());
+        db.readiness = Some(Probe::new(Check::Tcp {
+            host: "127.0.0.1".into(),
+            port: 5432,
+        }));
+        let mut api = UnitSpec::new("api".into(), UnitKind::Service, program(), "/w".into());
+        api.depends_on = vec![Dependency {
+            unit: "db".into(),
+            condition: Condition::Ready,
+            restart: true,
+            required: true,
+        }];
+        api.restart.policy = RestartPolicy::OnFailure;
+        api.timeouts.wait = Some(Duration::from_secs(30));
+        let plan = Plan::new("x", vec![Arc::new(db), Arc::new(api)]).unwrap();
+        assert_eq!(
+            render(&plan.units()[1], &plan),
+            "\
+api: a service
+  runs             node server.js
+  in               /w
+  waits for        db to be ready, as it has a readiness probe; restarts with it
+  ready when       it has no probe, so it never says
+  waits up to      30s for all that, then is skipped
+  restarts         when it fails, at most 5 times in 1m, after a wait of 200ms
+                   that grows to 30s
+  stops            by SIGTERM to all its processes; what is left after 10s is
+                   killed
+"
+        );
+        assert_eq!(
+            render(&plan.units()[0], &plan),
+            "\
+db: a service
+  runs             node server.js
+  in               /w
+  waits for        nothing
+  ready when       127.0.0.1:5432 accepts a connection
+                   looked at often at first, then every 10s, each time for up to
+                   1s; 3 failures in a row make it unready
+  restarts         never by itself
+  stops            by SIGTERM to all its processes; what is left after 10s is
+                   killed
+  needed by        api
+"
+        );
+    }
+}

@@ -1,0 +1,229 @@
+//! Follows a running stack and prints what it says and does.
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::{broadcast, watch};
+
+use super::order::{Item, Order};
+use super::printer::{Closed, Printer};
+use super::screen::Screen;
+use super::story::{Story, Tone};
+use super::summary;
+use crate::cli::style::Painter;
+use crate::control::ControlPort;
+use crate::domain::change::{Change, What};
+use crate::domain::plan::Plan;
+use crate::domain::snapshot::Snapshot;
+use crate::logs::{Cursor, LogSource, Selection, Start};
+
+/// Lines taken from the store at once.
+const PAGE: usize = 1024;
+
+/// Changes shown together, so that they are shown soon, however many come.
+const BATCH: usize = 512;
+
+/// How a stack is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    pub painter: Painter,
+    /// The output is a terminal.
+    pub terminal: bool,
+}
+
+/// A stack in merged lines.
+#[derive(Debug)]
+pub struct Face {
+    look: Look,
+    story: Story,
+    screen: Screen,
+    order: Order,
+    feed: Feed,
+    printer: Printer,
+}
+
+/// What comes from the stack.
+struct Feed {
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    changes: broadcast::Receiver<Change>,
+    /// No change can come any more.
+    changes_ended: bool,
+    logs: Arc<dyn LogSource>,
+    cursor: Cursor,
+    wake: watch::Receiver<u64>,
+}
+
+impl std::fmt::Debug for Feed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Feed").finish_non_exhaustive()
+    }
+}
+
+/// What one look at the changes gave.
+#[derive(Debug, Default)]
+struct Fresh {
+    changes: Vec<Change>,
+    missed: u64,
+    /// The stack has ended: nothing comes after this.
+    over: bool,
+}
+
+impl Face {
+    /// Attaches to the stack: what happens from now on is shown.
+    #[must_use]
+    pub fn attach(port: &dyn ControlPort, plan: Arc<Plan>, look: Look, printer: Printer) -> Self {
+        let logs = port.logs();
+        let feed = Feed {
+            snapshots: port.snapshots(),
+            changes: port.changes(),
+            changes_ended: false,
+            cursor: logs.cursor(Selection::All, Start::Oldest),
+            wake: logs.wake(),
+            logs,
+        };
+        let snapshot = Arc::clone(&feed.snapshots.borrow());
+        let names = plan.units().iter().flat_map(|unit| unit.instance_names());
+        let mut face = Self {
+            look,
+            screen: Screen::new(names, look.painter, look.terminal),
+            story: Story::new(plan),
+            order: Order::default(),
+            feed,
+            printer,
+        };
+        face.catch_up(&snapshot);
+        face
+    }
+
+    /// Shows the stack until its end, `opening` first.
+    ///
+    /// # Errors
+    /// Nobody reads what is shown. The stack is as it was.
+    pub async fn show(mut self, opening: &[String]) -> Result<(), Closed> {
+        let mut out = Vec::new();
+        for line in opening {
+            self.screen.own(Tone::Plain, line, &mut out);
+        }
+        self.printer.print(out).await?;
+        loop {
+            let fresh = self.feed.news().await;
+            let over = fresh.over;
+            self.advance(fresh).await?;
+            if over {
+                break;
+            }
+        }
+        self.conclude().await?;
+        self.printer.finish().await;
+        Ok(())
+    }
+
+    async fn advance(&mut self, fresh: Fresh) -> Result<(), Closed> {
+        let mut items = Vec::new();
+        let head = *self.feed.wake.borrow_and_update();
+        loop {
+            let page = self.feed.logs.read(&mut self.feed.cursor, PAGE);
+            let end = page.lines.last().is_none_or(|line| line.seq + 1 >= head)
+                || page.lines.len() < PAGE;
+            self.order.lines(page);
+            if fresh.changes.is_empty() && fresh.missed == 0 {
+                self.order.flush(&mut items);
+                self.print(&mut items).await?;
+            }
+            if end {
+                break;
+            }
+        }
+        if fresh.missed > 0 {
+            let snapshot = Arc::clone(&self.feed.snapshots.borrow());
+            self.catch_up(&snapshot);
+            let mut out = Vec::new();
+            let text = format!("{} state changes missed", fresh.missed);
+            self.screen.own(Tone::Warning, &text, &mut out);
+            self.printer.print(out).await?;
+        }
+        for change in fresh.changes {
+            if let What::Unit { instance, name, .. } = &change.what {
+                self.screen.learn(*instance, name);
+            }
+            self.order.change(change, &mut items);
+        }
+        self.order.flush(&mut items);
+        self.print(&mut items).await
+    }
+
+    /// Takes the runs of the snapshot as shown.
+    fn catch_up(&mut self, snapshot: &Snapshot) {
+        for unit in &snapshot.units {
+            self.screen.learn(unit.id, &unit.name);
+            self.order.opened(unit.id, unit.attempt);
+        }
+    }
+
+    async fn print(&mut self, items: &mut Vec<Item>) -> Result<(), Closed> {
+        let mut out = Vec::new();
+        for item in items.drain(..) {
+            match item {
+                Item::Line(line) => self.screen.line(&line, &mut out),
+                Item::Missed(gap) => self.screen.missed(gap, &mut out),
+                Item::Change(change) => {
+                    if let Some(said) = self.story.tell(&change) {
+                        self.screen.said(&said, &mut out);
+                    }
+                }
+            }
+        }
+        self.printer.print(out).await
+    }
+
+    async fn conclude(&mut self) -> Result<(), Closed> {
+        let mut items = Vec::new();
+        loop {
+            let page = self.feed.logs.read(&mut self.feed.cursor, PAGE);
+            if page.is_empty() {
+                break;
+            }
+            self.order.lines(page);
+        }
+        self.order.finish(&mut items);
+        self.print(&mut items).await?;
+        let snapshot = Arc::clone(&self.feed.snapshots.borrow());
+        let logs = &self.feed.logs;
+        let tail = |unit: &crate::domain::snapshot::UnitView| logs.tail(unit.id, summary::TAIL);
+        let text = summary::render(&snapshot, self.look.painter, tail);
+        self.printer.print(text.into_bytes()).await
+    }
+}
+
+impl Feed {
+    /// Waits until there is something to show.
+    async fn news(&mut self) -> Fresh {
+        let mut fresh = Fresh::default();
+        let gone = tokio::select! {
+            result = self.snapshots.changed() => result.is_err(),
+            result = self.wake.changed() => result.is_err(),
+            change = self.changes.recv(), if !self.changes_ended => {
+                match change {
+                    Ok(change) => fresh.changes.push(change),
+                    Err(RecvError::Lagged(missed)) => fresh.missed += missed,
+                    Err(RecvError::Closed) => self.changes_ended = true,
+                }
+                false
+            }
+        };
+        // Looked at before the changes: those that led to the verdict are there by then.
+        fresh.over = gone || self.snapshots.borrow().verdict.is_some();
+        while fresh.over || fresh.changes.len() < BATCH {
+            match self.changes.try_recv() {
+                Ok(change) => fresh.changes.push(change),
+                Err(TryRecvError::Lagged(missed)) => fresh.missed += missed,
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Closed) => {
+                    self.changes_ended = true;
+                    break;
+                }
+            }
+        }
+        fresh
+    }
+}

@@ -1,0 +1,20 @@
+//! A stack shown as merged lines, for plain terminals, pipes and CI.
+//!
+//! ```text
+//!  changes ─► order ─► story (words) ─► screen (columns, colours) ─► printer ─► stdout
+//!  lines ────►  └─────► escape (safe for a terminal) ─►┘
+//! ```
+//!
+//! All but the [`Face`], which waits, and the printer, which writes, is pure.
+
+mod escape;
+mod face;
+mod order;
+mod printer;
+mod screen;
+mod story;
+mod summary;
+pub mod waits;
+
+pub use face::{Face, Look};
+pub use printer::{Closed, Printer};

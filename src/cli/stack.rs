@@ -1,0 +1,100 @@
+//! From the place that was given to the loaded file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::args::Place;
+use super::exit::End;
+use super::output::Output;
+use crate::config::{self, Loaded, Report, Request};
+
+/// Loads the file and shows its warnings, or shows every error.
+pub fn load(place: &Place, output: &Output) -> Result<Loaded, End> {
+    let loaded = read(place, output)?.map_err(|report| {
+        output.complain(&render(&report, output));
+        End::Usage
+    })?;
+    if !loaded.warnings.is_empty() {
+        let color = output.err.has_color();
+        let warnings = config::diagnostic::render(&loaded.warnings, &loaded.sources, color);
+        output.complain(&warnings);
+    }
+    Ok(loaded)
+}
+
+/// All diagnostics and how many errors they are.
+fn render(report: &Report, output: &Output) -> String {
+    let errors = report.errors().count();
+    let mut text = report.render(output.err.has_color());
+    if errors > 1 {
+        text.push_str(&format!("{errors} errors\n"));
+    }
+    text
+}
+
+fn read(place: &Place, output: &Output) -> Result<Result<Loaded, Report>, End> {
+    let folder = folder(place).map_err(|message| {
+        output.error(&message, None);
+        End::Usage
+    })?;
+    let environment: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    Ok(config::load(&Request {
+        folder,
+        files: place.files.clone(),
+        environment,
+    }))
+}
+
+fn folder(place: &Place) -> Result<PathBuf, String> {
+    let here = std::env::current_dir()
+        .map_err(|error| format!("cannot tell the current folder: {error}"))?;
+    let Some(directory) = &place.directory else {
+        return Ok(here);
+    };
+    let folder = here.join(directory);
+    let cannot = |error: &dyn std::fmt::Display| {
+        format!("cannot use the folder `{}`: {error}", directory.display())
+    };
+    let metadata = std::fs::metadata(&folder).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            cannot(&"it does not exist")
+        } else {
+            cannot(&error)
+        }
+    })?;
+    if !metadata.is_dir() {
+        return Err(cannot(&"it is a file; name a file with `-f`"));
+    }
+    Ok(folder)
+}
+
+/// The main file as messages name it.
+#[must_use]
+pub fn main_file(loaded: &Loaded) -> String {
+    let first = loaded.sources.iter().next();
+    first.map_or_else(String::new, |file| file.shown().to_owned())
+}
+
+/// What to say of files that were there and not taken.
+#[must_use]
+pub fn passed_over(loaded: &Loaded) -> Option<String> {
+    let names: Vec<String> = loaded
+        .passed_over
+        .iter()
+        .map(|path| format!("`{}`", file_name(path)))
+        .collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "took `{}`, not {}; `-f FILE` takes another one",
+            main_file(loaded),
+            names.join(", ")
+        )
+    })
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
