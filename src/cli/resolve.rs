@@ -165,7 +165,7 @@ fn units(plan: &Plan, selection: &Selection, mistakes: &mut Vec<Mistake>) -> BTr
     plan.units()
         .iter()
         .zip(reached)
-        .filter(|&(unit, reached)| reached)
+        .filter(|&(_, reached)| reached)
         .map(|(unit, reached)| unit.name.clone())
         .collect()
 }
