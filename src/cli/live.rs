@@ -157,8 +157,8 @@ async fn follow(
             }
         }
     }
-    let last = Arc::clone(&snapshots.borrow());
-    last
+
+    Arc::clone(&snapshots.borrow())
 }
 
 async fn ask(port: &LocalPort, how: Shutdown, signal: Signal) {

@@ -165,7 +165,8 @@ fn units(plan: &Plan, selection: &Selection, mistakes: &mut Vec<Mistake>) -> BTr
     plan.units()
         .iter()
         .zip(reached)
-        .filter_map(|(unit, reached)| reached.then(|| unit.name.clone()))
+        .filter(|&(unit, reached)| reached)
+        .map(|(unit, reached)| unit.name.clone())
         .collect()
 }
 

@@ -86,7 +86,7 @@ fn all_mistakes_are_told_with_help() {
     assert_eq!(
         resolve("up apo migrat --profile deb --exit-code-from nobody").unwrap_err(),
         [
-            "no unit has the profile `deb` (there is `dev`)",
+            "no unit has the profile `deb` (did you mean `dev`?)",
             "no unit is named `apo` (did you mean `api`?)",
             "no unit is named `migrat` (did you mean `migrate`?)",
             "no unit is named `nobody` (there is db, migrate, api, debug, pipe)",

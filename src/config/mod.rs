@@ -154,7 +154,16 @@ fn read(
         units.push(lower::unit(unit, cx, unhonoured));
     }
     let name = match &stack.name {
-        Some(name) => name.value.to_string(),
+        Some(name) => {
+            // It becomes part of paths and of what terminals show.
+            if name.trim().is_empty() || name.contains(['/', '\n']) {
+                cx.say(
+                    Diagnostic::meaning(name.span, "not a name for a stack")
+                        .label("expected a word or a few, without `/`"),
+                );
+            }
+            name.value.to_string()
+        }
         None => folder.file_name().map_or_else(
             || "stack".to_owned(),
             |name| name.to_string_lossy().into_owned(),

@@ -95,7 +95,7 @@ pub enum SpawnCause {
     #[error("working directory is not accessible (permission denied): {}", .0.display())]
     WorkingDirDenied(PathBuf),
 
-    #[error("command not found: `{program}` is in no folder of PATH ({path})")]
+    #[error("command not found: `{program}` is in no folder of PATH")]
     NotInPath { program: String, path: String },
     #[error("command not found: {} does not exist", .0.display())]
     NotFound(PathBuf),

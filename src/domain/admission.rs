@@ -57,13 +57,22 @@ pub enum Denial {
     NotAUnit(UnitName),
     #[error("`{0}` has no `replicas`, so its one instance bears its name")]
     NoReplicas(UnitName),
+    #[error("another unit bears the name of an instance of `{0}`")]
+    NameTaken(UnitName),
     #[error("`{unit}` has a fixed port, which two instances cannot share")]
     FixedPort { unit: UnitName },
 }
 
-/// What one instance says to a start.
-pub fn start(phase: &Phase, is_stopping: bool) -> Answer {
+/// What one instance says to a start. `is_stopping`: its stop is due and not yet begun;
+/// `comes_back`: its run ends to be followed by another one.
+pub fn start(phase: &Phase, is_stopping: bool, comes_back: bool) -> Answer {
     match phase.name() {
+        PhaseName::Starting | PhaseName::Running | PhaseName::Stopping | PhaseName::Reaping
+            if comes_back =>
+        {
+            Answer::Ignored(Reason::AlreadyStarting)
+        }
+        PhaseName::Starting if is_stopping => Answer::Accepted,
         PhaseName::Idle | PhaseName::Exited | PhaseName::Backoff => Answer::Accepted,
         PhaseName::Waiting | PhaseName::Starting => Answer::Ignored(Reason::AlreadyStarting),
         PhaseName::Running if is_stopping => Answer::Accepted,
@@ -79,7 +88,10 @@ pub fn stop(phase: &Phase, held: bool, kill: bool) -> Answer {
             Answer::Accepted
         }
         PhaseName::Idle | PhaseName::Exited => Answer::Ignored(Reason::NotRunning),
-        PhaseName::Stopping | PhaseName::Reaping if held && !kill => {
+        // It is held, so its stop is begun or waits for its dependents'.
+        PhaseName::Starting | PhaseName::Running | PhaseName::Stopping | PhaseName::Reaping
+            if held && !kill =>
+        {
             Answer::Ignored(Reason::AlreadyStopping)
         }
         PhaseName::Waiting

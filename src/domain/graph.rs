@@ -82,6 +82,14 @@ impl Graph {
                 errors.push(GraphError::Duplicate(spec.name.clone()));
             }
         }
+        // Commands name instances as well as units.
+        for spec in specs.iter().filter(|spec| spec.replicas.is_some()) {
+            errors.extend(
+                spec.instance_names()
+                    .filter(|name| names.contains_key(name))
+                    .map(GraphError::Duplicate),
+            );
+        }
         for (dependent, spec) in specs.iter().enumerate() {
             for (place, dependency) in (0..).zip(&spec.depends_on) {
                 match names.get(&dependency.unit) {

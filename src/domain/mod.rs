@@ -34,6 +34,8 @@ pub mod restart;
 pub mod secret;
 pub mod set;
 pub mod signal;
+#[cfg(test)]
+mod simulator;
 pub mod snapshot;
 pub mod spec;
 pub mod stop;

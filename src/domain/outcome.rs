@@ -279,6 +279,9 @@ impl fmt::Display for Skip {
             Self::Dependency { name, reason, .. } => write!(f, "{name} {reason}"),
             Self::WaitTimeout { limit, names, .. } => {
                 write!(f, "waited {} for ", short_duration(*limit))?;
+                if names.is_empty() {
+                    f.write_str("its former run to end")?;
+                }
                 for (place, name) in names.iter().enumerate() {
                     let comma = if place > 0 { ", " } else { "" };
                     write!(f, "{comma}{name}")?;

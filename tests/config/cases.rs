@@ -364,4 +364,12 @@ pub const CASES: &[(&str, &str)] = &[
         "yaml_unknown_tag",
         "services:\n  web:\n    command: !include run.sh\n",
     ),
+    (
+        "command_missing_beside_typo",
+        "services:\n  web:\n    restrat: always\n  api:\n    comand: run\n",
+    ),
+    (
+        "name_bad",
+        "name: a/b\nservices:\n  web:\n    command: run\n",
+    ),
 ];

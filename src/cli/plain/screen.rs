@@ -66,9 +66,7 @@ impl Screen {
 
     /// Whose lines come under that number.
     pub fn learn(&mut self, id: InstanceId, name: &UnitName) {
-        if !self.names.contains_key(&id) {
-            self.names.insert(id, name.clone());
-        }
+        self.names.entry(id).or_insert_with(|| name.clone());
     }
 
     /// A line that a unit wrote.

@@ -29,7 +29,7 @@ pub(super) fn optional(raw: Option<&Field<RawCommand>>, shell: &Arc<[String]>) -
 /// The program of a unit; `None` where a diagnostic says why there is none.
 pub(super) fn program(
     unit: &str,
-    (key, body): (Span, Span),
+    key: Span,
     command_field: Option<&Field<RawCommand>>,
     pipeline: Option<&Field<NonEmpty<RawStage>>>,
     shell: &Arc<[String]>,
@@ -55,9 +55,6 @@ pub(super) fn program(
             None
         }
         (None, None) => {
-            if cx.complained_within(body) {
-                return None;
-            }
             cx.say(
                 Diagnostic::meaning(key, format!("`{unit}` has nothing to execute"))
                     .label("expected `command` or `pipeline` below it")

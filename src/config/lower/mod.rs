@@ -24,6 +24,7 @@ use super::raw::policy::{DependsOn, RawCondition, RawDependency, RawEssential, R
 use super::raw::unit::RawUnit;
 use super::snippet::quoted;
 use super::source::Span;
+use super::suggest::closest;
 use super::tree::Node;
 use crate::domain::id::UnitName;
 use crate::domain::spec::{
@@ -153,22 +154,22 @@ fn program(
             .and_then(|map| map.get(key))
             .is_some_and(|entry| !entry.value.is_null())
     };
+    let misspelt = || {
+        let entries = node.as_map().map_or(&[][..], |map| &map.entries);
+        entries
+            .iter()
+            .any(|entry| closest(&entry.key, ["command", "pipeline"]).is_some())
+    };
     // What is given but could not be read has its diagnostic, as has a unit that is no map.
     let unread = (raw.command.is_none() && given("command"))
         || (raw.pipeline.is_none() && given("pipeline"))
-        || (node.as_map().is_none() && !node.is_null());
+        || (node.as_map().is_none() && !node.is_null())
+        || (raw.command.is_none() && raw.pipeline.is_none() && misspelt());
     let program = if unread {
         None
     } else {
         let (command, pipeline) = (raw.command.as_ref(), raw.pipeline.as_ref());
-        command::program(
-            &unit.name,
-            (unit.key, node.span),
-            command,
-            pipeline,
-            shell,
-            cx,
-        )
+        command::program(&unit.name, unit.key, command, pipeline, shell, cx)
     };
     program.unwrap_or_else(|| Program::Command(Command::Exec(vec!["true".to_owned()])))
 }

@@ -6,16 +6,33 @@ use crate::domain::effect::Effect;
 use crate::domain::event::DeadlineKind;
 use crate::domain::id::RunId;
 use crate::domain::outcome::{Failed, Failure, Outcome};
-use crate::domain::phase::{Phase, Rung, Stop};
+use crate::domain::phase::{End, Phase, Rung, Stop};
 use crate::domain::signal::Signal;
 use crate::domain::stop::{Ask, REAP_LIMIT, SPAWN_LIMIT};
 
 impl Machine {
     pub(super) fn stop(&mut self, stop: Stop, ctx: &mut Context<'_>) {
         match &self.phase {
-            Phase::Idle | Phase::Exited(_) => {}
+            Phase::Idle => {}
+            // The run that was to be restarted has ended before its stop was due.
+            Phase::Exited(_) => match stop {
+                Stop::Restart | Stop::Changed if ctx.wanted => self.wait_anew(ctx),
+                Stop::Restart
+                | Stop::Changed
+                | Stop::Requested
+                | Stop::Dependency(_)
+                | Stop::Removed
+                | Stop::Shutdown
+                | Stop::Failed(_) => {}
+            },
             Phase::Waiting => match stop {
-                Stop::Restart | Stop::Dependency(_) | Stop::Changed | Stop::Failed(_) => {}
+                Stop::Dependency(_) | Stop::Failed(_) => {}
+                Stop::Restart => {
+                    self.history.renew();
+                    self.automatic = false;
+                }
+                // `timeouts.wait` may be another one now.
+                Stop::Changed => self.wait_anew(ctx),
                 Stop::Requested | Stop::Removed | Stop::Shutdown => {
                     self.exit(Outcome::Stopped, ctx);
                 }
@@ -217,6 +234,23 @@ impl Machine {
         match &self.phase {
             Phase::Stopping { run, .. } | Phase::Reaping { run, .. } => {
                 self.stuck = Some(*run);
+                self.last_status = match &self.phase {
+                    Phase::Reaping {
+                        end: End::Exited(status) | End::Stopped(_, Some(status)),
+                        ..
+                    } => Some(status.clone()),
+                    Phase::Reaping {
+                        end: End::Stopped(_, None),
+                        ..
+                    }
+                    | Phase::Stopping { .. }
+                    | Phase::Idle
+                    | Phase::Waiting
+                    | Phase::Starting { .. }
+                    | Phase::Running { .. }
+                    | Phase::Backoff { .. }
+                    | Phase::Exited(_) => None,
+                };
                 let members = std::mem::take(&mut self.survivors);
                 self.exit(
                     Outcome::Failed(Failed {

@@ -59,7 +59,7 @@ pub struct Context<'a> {
 }
 
 /// One instance of a unit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Machine {
     instance: InstanceId,
     name: UnitName,
@@ -118,17 +118,19 @@ impl Machine {
         }
     }
 
-    /// An instance that was there before: its attempts go on.
+    /// An instance that was there before: its attempts and epochs go on.
     #[must_use]
     pub fn resume(
         instance: InstanceId,
         name: UnitName,
         spec: Arc<UnitSpec>,
         attempt: Attempt,
+        epoch: Epoch,
         now: Instant,
     ) -> Self {
         Self {
             attempt,
+            epoch,
             ..Self::new(instance, name, spec, now)
         }
     }
@@ -484,6 +486,34 @@ impl Machine {
     #[must_use]
     pub fn attempt(&self) -> Attempt {
         self.attempt
+    }
+
+    /// Of the deadline that was armed last.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Whether the run that ends is followed by another one if nobody objects.
+    #[must_use]
+    pub fn comes_back(&self) -> bool {
+        match &self.phase {
+            Phase::Stopping { stop, .. }
+            | Phase::Reaping {
+                end: End::Stopped(stop, _),
+                ..
+            } => self.again || stop.is_followed_by_run(),
+            Phase::Reaping {
+                end: End::Exited(_),
+                ..
+            } => self.again,
+            Phase::Idle
+            | Phase::Waiting
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Backoff { .. }
+            | Phase::Exited(_) => false,
+        }
     }
 
     #[must_use]

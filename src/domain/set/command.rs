@@ -20,12 +20,10 @@ impl UnitSet {
         }
         match command {
             Command::Start(names) => self.each(&names, |set, id| set.start(id, effects)),
-            Command::Stop(names) => self.each(&names, |set, id| set.stop(id, Hold::Stopped)),
+            Command::Stop(names) => self.each_even_leaving(&names, super::UnitSet::stop),
             Command::Restart(names) => self.each(&names, |set, id| set.restart(id, effects)),
-            Command::Kill(names) => self.each(&names, |set, id| set.kill(id, effects)),
-            Command::Signal(names, signal) => {
-                self.each(&names, |set, id| set.signal(id, signal, effects))
-            }
+            Command::Kill(names) => self.each_even_leaving(&names, |set, id| set.kill(id, effects)),
+            Command::Signal(names, signal) => self.signal(&names, signal, effects),
             Command::Enable(names) => self.each(&names, |set, id| set.enable(id, effects)),
             Command::Disable(names) => self.each(&names, super::UnitSet::disable),
             Command::Scale { unit, replicas } => self.scale(&unit, replicas, effects),
@@ -34,45 +32,90 @@ impl UnitSet {
         }
     }
 
-    /// Applies a command to all instances that `names` name, or to none of them.
+    /// The instances that `names` name, each once.
+    fn named(&self, names: &[UnitName]) -> Result<Vec<InstanceId>, Denial> {
+        let mut ids = Vec::new();
+        for name in names {
+            let named = match (self.by_name.get(name), self.by_unit.get(name)) {
+                (Some(id), _) => std::slice::from_ref(id),
+                (None, Some(instances)) => instances,
+                (None, None) => return Err(Denial::UnknownUnit(name.clone())),
+            };
+            for &id in named {
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Applies a command to all instances that `names` name, or to none of them. One that
+    /// a reload took away is none any more, though its run may still have to stop.
     fn each(
+        &mut self,
+        names: &[UnitName],
+        apply: impl FnMut(&mut Self, InstanceId) -> Answer,
+    ) -> Answer {
+        let left = names.iter().find(|name| {
+            let id = self.by_name.get(*name);
+            id.is_some_and(|&id| self.get(id).is_some_and(|instance| instance.removed))
+        });
+        match left {
+            Some(name) => Answer::Denied(Denial::UnknownUnit(name.clone())),
+            None => self.each_even_leaving(names, apply),
+        }
+    }
+
+    fn each_even_leaving(
         &mut self,
         names: &[UnitName],
         mut apply: impl FnMut(&mut Self, InstanceId) -> Answer,
     ) -> Answer {
-        let mut ids = Vec::new();
-        for name in names {
-            match self.by_name.get(name) {
-                Some(&id) => ids.push(id),
-                None => match self.by_unit.get(name) {
-                    Some(instances) => ids.extend(instances),
-                    None => return Answer::Denied(Denial::UnknownUnit(name.clone())),
-                },
+        match self.named(names) {
+            Ok(ids) => {
+                let answers: Vec<Answer> = ids.into_iter().map(|id| apply(self, id)).collect();
+                admission::combine(answers)
             }
+            Err(denial) => Answer::Denied(denial),
         }
-        let answers: Vec<Answer> = ids.into_iter().map(|id| apply(self, id)).collect();
-        admission::combine(answers)
     }
 
     fn start(&mut self, id: InstanceId, effects: &mut Vec<Effect>) -> Answer {
+        let was_wanted = self.is_wanted(id);
         let Some(instance) = self.get_mut(id) else {
             return Answer::Ignored(Reason::Unchanged);
         };
-        let answer = admission::start(instance.machine.phase(), instance.pending.is_some());
+        let pending = instance.pending.as_ref();
+        let follows = match pending {
+            Some(stop) => stop.is_followed_by_run(),
+            None => instance.machine.comes_back(),
+        };
+        let mut answer = admission::start(
+            instance.machine.phase(),
+            pending.is_some(),
+            follows && instance.hold.is_none(),
+        );
         instance.hold = None;
-        instance.pending = None;
         instance.asked = true;
+        if answer == Answer::Accepted {
+            instance.pending = None;
+        }
         self.need(id);
-        self.touched.push(id);
+        self.touched.push_back(id);
         if answer == Answer::Accepted {
             self.drive(id, Input::Wait { renew: true }, effects);
         }
-        self.release_dependencies(id, effects);
+        let released = self.release_dependencies(id, effects);
+        if released || !was_wanted {
+            answer = Answer::Accepted;
+        }
         answer
     }
 
     /// What a start requires is started as well, where it could otherwise not come.
-    fn release_dependencies(&mut self, id: InstanceId, effects: &mut Vec<Effect>) {
+    fn release_dependencies(&mut self, id: InstanceId, effects: &mut Vec<Effect>) -> bool {
+        let mut released = false;
         let mut seen = rustc_hash::FxHashSet::default();
         let mut stack = vec![id];
         while let Some(id) = stack.pop() {
@@ -93,25 +136,27 @@ impl UnitSet {
                 let stopping = held && on.pending.take().is_some();
                 let ended = matches!(on.machine.phase(), Phase::Exited(_)) && edge.is_hopeless();
                 let ending = on.machine.phase().is_ending();
+                released |= ended || held;
                 if ended || (held && ending) {
                     self.drive(edge.on, Input::Wait { renew: true }, effects);
                 } else if held || stopping {
-                    self.touched.push(edge.on);
+                    self.touched.push_back(edge.on);
                 }
                 stack.push(edge.on);
             }
         }
+        released
     }
 
-    fn stop(&mut self, id: InstanceId, hold: Hold) -> Answer {
+    fn stop(&mut self, id: InstanceId) -> Answer {
         let Some(instance) = self.get_mut(id) else {
             return Answer::Ignored(Reason::Unchanged);
         };
         let answer = admission::stop(instance.machine.phase(), instance.hold.is_some(), false);
         if answer == Answer::Accepted {
-            instance.hold.get_or_insert(hold);
+            instance.hold.get_or_insert(Hold::Stopped);
             instance.pending = Some(Stop::Requested);
-            self.touched.push(id);
+            self.touched.push_back(id);
         }
         answer
     }
@@ -132,7 +177,9 @@ impl UnitSet {
                 instance.asked = true;
                 instance.pending = Some(Stop::Restart);
                 self.need(id);
-                self.touched.push(id);
+                self.touched.push_back(id);
+                // It would stop, and never come back for want of what was stopped before.
+                self.release_dependencies(id, effects);
                 Answer::Accepted
             }
         }
@@ -151,23 +198,33 @@ impl UnitSet {
         answer
     }
 
-    fn signal(&mut self, id: InstanceId, signal: Signal, effects: &mut Vec<Effect>) -> Answer {
-        let Some(instance) = self.get(id) else {
-            return Answer::Ignored(Reason::Unchanged);
+    /// To all of them, or, if one has no process, to none.
+    fn signal(&mut self, names: &[UnitName], signal: Signal, effects: &mut Vec<Effect>) -> Answer {
+        let ids = match self.named(names) {
+            Ok(ids) => ids,
+            Err(denial) => return Answer::Denied(denial),
         };
-        match instance.machine.phase() {
-            Phase::Running { .. } | Phase::Stopping { .. } | Phase::Reaping { .. } => {
-                self.drive(id, Input::Signal(signal), effects);
-                Answer::Accepted
+        let without_process = |id: &InstanceId| {
+            let machine = &self.get(*id)?.machine;
+            match machine.phase() {
+                Phase::Running { .. } | Phase::Stopping { .. } | Phase::Reaping { .. } => None,
+                Phase::Idle
+                | Phase::Waiting
+                | Phase::Starting { .. }
+                | Phase::Backoff { .. }
+                | Phase::Exited(_) => Some(machine.name().clone()),
             }
-            Phase::Idle
-            | Phase::Waiting
-            | Phase::Starting { .. }
-            | Phase::Backoff { .. }
-            | Phase::Exited(_) => {
-                Answer::Denied(Denial::NotRunning(instance.machine.name().clone()))
-            }
+        };
+        if let Some(name) = ids.iter().find_map(without_process) {
+            return Answer::Denied(Denial::NotRunning(name));
         }
+        if ids.is_empty() {
+            return Answer::Ignored(Reason::Unchanged);
+        }
+        for id in ids {
+            self.drive(id, Input::Signal(signal), effects);
+        }
+        Answer::Accepted
     }
 
     fn enable(&mut self, id: InstanceId, effects: &mut Vec<Effect>) -> Answer {
@@ -178,8 +235,9 @@ impl UnitSet {
             return Answer::Ignored(Reason::NotDisabled);
         }
         instance.hold = None;
-        instance.pending = None;
-        self.touched.push(id);
+        // Its stop is taken back, but not what else is due.
+        instance.pending.take_if(|stop| *stop == Stop::Requested);
+        self.touched.push_back(id);
         if self.is_wanted(id) {
             self.drive(id, Input::Wait { renew: true }, effects);
         }
@@ -197,7 +255,7 @@ impl UnitSet {
         if instance.machine.phase().is_active() {
             instance.pending = Some(Stop::Requested);
         }
-        self.touched.push(id);
+        self.touched.push_back(id);
         Answer::Accepted
     }
 
@@ -227,7 +285,7 @@ impl UnitSet {
                     {
                         instance.pending = Some(Stop::Shutdown);
                     }
-                    self.touched.push(id);
+                    self.touched.push_back(id);
                 }
             }
             Shutdown::Now => {

@@ -29,12 +29,13 @@ use rustc_hash::FxHashMap;
 use super::admission::Answer;
 use super::effect::Effect;
 use super::event::{CommandId, Deadline, DeadlineKind, Event, Fact, Shutdown, ShutdownCause};
-use super::id::{Attempt, InstanceId, Revision, RunId, UnitName};
+use super::id::{Attempt, Epoch, InstanceId, Revision, RunId, UnitName};
 use super::machine::{Context, Input, Machine};
 use super::outcome::Skip;
 use super::phase::{Desired, Phase, Stop};
 use super::plan::{Plan, Selection};
 use super::snapshot::UnitView;
+use super::spec::Condition;
 use super::time::Instant;
 use super::verdict::Verdict;
 pub(super) use edge::{Edge, EdgeState};
@@ -74,14 +75,17 @@ struct Instance {
     /// Who depends on it, and by which of its edges.
     dependents: Vec<(InstanceId, u32)>,
     cache: Cache,
+    /// The run that was live when it was last looked at.
+    run: Option<RunId>,
     queued: bool,
+    lined_up: bool,
+    /// Its view is to be made anew.
+    stale: bool,
 }
 
 /// What follows from the rest, kept so that it need not be computed again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Cache {
-    /// Needed dependents that require it.
-    needed_by: u32,
     needed: bool,
     /// Edges that hold it back.
     unmet: u32,
@@ -89,9 +93,22 @@ struct Cache {
     hopeless: u32,
     live_dependents: u32,
     live: bool,
+    /// Its run is over, or is to be.
+    ending: bool,
     active: bool,
     /// Counted among what the stack still has to reach.
     open: bool,
+    /// What its dependents have been told of it.
+    shown: Option<Shown>,
+}
+
+/// All of an instance that its dependents go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shown {
+    /// By condition, in the order of [`Condition::ALL`].
+    edges: [EdgeState; Condition::ALL.len()],
+    attempt: Attempt,
+    ending: bool,
 }
 
 /// The units of a stack.
@@ -104,10 +121,13 @@ pub struct UnitSet {
     by_unit: FxHashMap<UnitName, Vec<InstanceId>>,
     /// Instances in the order of the file.
     order: Vec<InstanceId>,
-    /// Names of former instances: their numbers and attempts go on if they come back.
-    retired: FxHashMap<UnitName, (InstanceId, Attempt)>,
-    touched: Vec<InstanceId>,
+    /// Names of former instances: their numbers, attempts and epochs go on if they come
+    /// back, or what is still reported of the old one would touch the new one.
+    retired: FxHashMap<UnitName, (InstanceId, Attempt, Epoch)>,
+    touched: VecDeque<InstanceId>,
     dirty: VecDeque<InstanceId>,
+    /// Whose conditions hold: they start when all else is done.
+    lined_up: VecDeque<InstanceId>,
     /// Whose view has changed since the last snapshot.
     stale_views: Vec<InstanceId>,
     views: Vec<Option<Arc<UnitView>>>,
@@ -137,8 +157,9 @@ impl UnitSet {
             by_unit: FxHashMap::default(),
             order: Vec::new(),
             retired: FxHashMap::default(),
-            touched: Vec::new(),
+            touched: VecDeque::new(),
             dirty: VecDeque::new(),
+            lined_up: VecDeque::new(),
             stale_views: Vec::new(),
             views: Vec::new(),
             revision: Revision::default(),
@@ -249,7 +270,7 @@ impl UnitSet {
             effects,
         };
         instance.machine.on(input, &mut context);
-        self.touched.push(id);
+        self.touched.push_back(id);
     }
 
     /// Whether the instance shall run, whatever it does now.

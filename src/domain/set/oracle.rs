@@ -20,6 +20,14 @@ impl UnitSet {
     /// Compares what is cached with what it stands for, and looks for acts left undone.
     pub(in crate::domain) fn verify(&self) -> Result<(), String> {
         let needed = self.needed_by_definition();
+        let mut live_dependents = vec![0; self.instances.len()];
+        for instance in self.order.iter().filter_map(|&id| self.get(id)) {
+            if instance.machine.phase().is_live() {
+                for edge in &instance.edges {
+                    live_dependents[edge.on.index()] += 1;
+                }
+            }
+        }
         let mut active = 0;
         let mut open = 0;
         for &id in &self.order {
@@ -49,18 +57,10 @@ impl UnitSet {
                 unmet += u32::from(edge.holds_back());
                 hopeless += u32::from(edge.is_hopeless());
             }
-            let live_dependents = self
-                .order
-                .iter()
-                .filter_map(|&other| self.get(other))
-                .filter(|other| other.machine.phase().is_live())
-                .flat_map(|other| &other.edges)
-                .filter(|edge| edge.on == id)
-                .count();
             if (instance.cache.unmet, instance.cache.hopeless) != (unmet, hopeless) {
                 return fail("edge counters");
             }
-            if instance.cache.live_dependents as usize != live_dependents {
+            if instance.cache.live_dependents != live_dependents[id.index()] {
                 return fail("live dependents");
             }
             let phase = instance.machine.phase();
@@ -148,5 +148,42 @@ impl UnitSet {
             | Phase::Backoff { .. }
             | Phase::Exited(_) => None,
         }
+    }
+}
+
+/// What only a test may look at.
+#[cfg(test)]
+impl UnitSet {
+    /// Everything that a stale event must leave as it is.
+    pub(in crate::domain) fn digest(
+        &self,
+    ) -> Vec<(
+        crate::domain::machine::Machine,
+        Option<crate::domain::phase::Stop>,
+    )> {
+        (self.order.iter())
+            .filter_map(|&id| self.get(id))
+            .map(|instance| (instance.machine.clone(), instance.pending.clone()))
+            .collect()
+    }
+
+    pub(in crate::domain) fn pending(&self, id: InstanceId) -> Option<crate::domain::phase::Stop> {
+        self.get(id)?.pending.clone()
+    }
+
+    pub(in crate::domain) fn is_removed(&self, id: InstanceId) -> bool {
+        self.get(id).is_some_and(|instance| instance.removed)
+    }
+
+    /// With `no_deps` not all dependencies are edges; without, all are.
+    pub(in crate::domain) fn has_edge(&self, id: InstanceId, on: InstanceId) -> bool {
+        !self.options.selection.no_deps
+            || self
+                .get(id)
+                .is_some_and(|instance| instance.edges.iter().any(|edge| edge.on == on))
+    }
+
+    pub(in crate::domain) fn no_deps(&self) -> bool {
+        self.options.selection.no_deps
     }
 }

@@ -18,7 +18,14 @@ impl UnitSet {
             return Answer::Ignored(Reason::Unchanged);
         }
         let by_hand: Vec<InstanceId> = self.asked_by_hand();
+        let whole = self.wholly_among(&by_hand);
         self.install(plan, effects);
+        // Further instances of a unit that was started by hand are started, too.
+        let more = whole
+            .iter()
+            .filter_map(|unit| self.by_unit.get(unit))
+            .flatten();
+        let by_hand: Vec<InstanceId> = by_hand.iter().chain(more).copied().collect();
         for id in by_hand {
             if let Some(instance) = self.get_mut(id)
                 && !instance.removed
@@ -52,6 +59,15 @@ impl UnitSet {
             .collect()
     }
 
+    /// The units all of whose instances are among `ids`, and that have any.
+    fn wholly_among(&self, ids: &[InstanceId]) -> Vec<UnitName> {
+        let ids: rustc_hash::FxHashSet<InstanceId> = ids.iter().copied().collect();
+        let whole = self.by_unit.iter().filter(|(_, instances)| {
+            !instances.is_empty() && instances.iter().all(|id| ids.contains(id))
+        });
+        whole.map(|(unit, _)| unit.clone()).collect()
+    }
+
     fn apply_spec(&mut self, id: InstanceId, effects: &mut Vec<Effect>) {
         let Some(instance) = self.get_mut(id) else {
             return;
@@ -59,7 +75,7 @@ impl UnitSet {
         if instance.removed {
             if instance.machine.phase().is_active() {
                 instance.pending = Some(Stop::Removed);
-                self.touched.push(id);
+                self.touched.push_back(id);
             }
             return;
         }
@@ -73,6 +89,9 @@ impl UnitSet {
         let keep = same_run(instance.machine.spec(), &spec);
         instance.machine.set_spec(spec, keep);
         if keep {
+            // It was changed and changed back before it was stopped.
+            instance.pending.take_if(|stop| *stop == Stop::Changed);
+            self.touched.push_back(id);
             return;
         }
         match instance.machine.phase() {
@@ -90,7 +109,7 @@ impl UnitSet {
             | Phase::Backoff { .. } => {
                 // A stop that somebody asked for before stays what it was.
                 instance.pending.get_or_insert(Stop::Changed);
-                self.touched.push(id);
+                self.touched.push_back(id);
             }
         }
     }
@@ -136,9 +155,24 @@ impl UnitSet {
             })
             .collect();
         match Plan::new(self.plan.name(), units) {
-            Ok(plan) => self.reload(&Arc::new(plan), effects),
-            // The names and edges are those of a plan that was valid.
-            Err(_) => Answer::Ignored(Reason::Unchanged),
+            Ok(plan) => {
+                let answer = self.reload(&Arc::new(plan), effects);
+                if current == 0 {
+                    self.ask_for_all(name);
+                }
+                answer
+            }
+            // The edges are those of a plan that was valid.
+            Err(_) => Answer::Denied(Denial::NameTaken(name.clone())),
+        }
+    }
+    /// From none to some: whoever asks for instances wants them to run.
+    fn ask_for_all(&mut self, unit: &UnitName) {
+        for id in self.by_unit.get(unit).cloned().unwrap_or_default() {
+            if let Some(instance) = self.get_mut(id) {
+                instance.asked = true;
+            }
+            self.need(id);
         }
     }
 }

@@ -1,13 +1,14 @@
 //! The two phases of a step, repeated until nothing changes.
 
 use super::edge::evaluate;
-use super::{EdgeState, Instance, UnitSet};
+use super::{EdgeState, Instance, Shown, UnitSet};
 use crate::domain::effect::Effect;
 use crate::domain::explain;
 use crate::domain::id::InstanceId;
 use crate::domain::machine::Input;
 use crate::domain::outcome::{Outcome, Skip};
 use crate::domain::phase::{Phase, Stop};
+use crate::domain::spec::Condition;
 
 impl UnitSet {
     pub(super) fn settle(&mut self, effects: &mut Vec<Effect>) {
@@ -15,11 +16,8 @@ impl UnitSet {
             return;
         }
         loop {
-            // In the order in which they were touched, which is at first that of the file.
-            while !self.touched.is_empty() {
-                for id in std::mem::take(&mut self.touched) {
-                    self.update(id, effects);
-                }
+            while let Some(id) = self.touched.pop_front() {
+                self.update(id, effects);
             }
             if self.unwired {
                 self.wire();
@@ -36,10 +34,35 @@ impl UnitSet {
                     }
                     self.act(id, effects);
                 }
-                None => break,
+                // Starts come last: what else follows may take their ground away.
+                None => match self.lined_up.pop_front() {
+                    Some(id) => self.go(id, effects),
+                    None => break,
+                },
             }
         }
         self.finish_if_over(effects);
+    }
+
+    fn go(&mut self, id: InstanceId, effects: &mut Vec<Effect>) {
+        let wanted = self.is_wanted(id);
+        let Some(instance) = self.get_mut(id) else {
+            return;
+        };
+        instance.lined_up = false;
+        let waits = matches!(instance.machine.phase(), Phase::Waiting);
+        let free = instance.machine.stuck().is_none() && instance.cache.unmet == 0;
+        if wanted && waits && free {
+            self.drive(id, Input::Go, effects);
+        }
+    }
+
+    fn line_up(&mut self, id: InstanceId) {
+        if let Some(instance) = self.get_mut(id)
+            && !std::mem::replace(&mut instance.lined_up, true)
+        {
+            self.lined_up.push_back(id);
+        }
     }
 
     fn mark_dirty(&mut self, id: InstanceId) {
@@ -47,6 +70,14 @@ impl UnitSet {
             && !std::mem::replace(&mut instance.queued, true)
         {
             self.dirty.push_back(id);
+        }
+    }
+
+    fn mark_stale(&mut self, id: InstanceId) {
+        if let Some(instance) = self.get_mut(id)
+            && !std::mem::replace(&mut instance.stale, true)
+        {
+            self.stale_views.push(id);
         }
     }
 
@@ -61,9 +92,11 @@ impl UnitSet {
         {
             return self.retire(id, effects);
         }
-        self.stale_views.push(id);
+        self.mark_stale(id);
         self.update_liveness(id);
         self.update_activity(id);
+        self.update_own_cascade(id);
+        self.update_ending(id);
         self.update_dependents(id);
         self.mark_dirty(id);
         self.note_exit(id);
@@ -107,12 +140,60 @@ impl UnitSet {
         self.open = self.open + usize::from(open) - usize::from(was_open);
     }
 
-    fn update_dependents(&mut self, id: InstanceId) {
-        let wanted = self.is_wanted(id);
-        let Some(instance) = self.get(id) else {
+    /// A dependency may be ending while nothing but this instance has changed: somebody
+    /// took back its stop.
+    fn update_own_cascade(&mut self, id: InstanceId) {
+        let Some(instance) = self.get(id).filter(|i| i.is_running_on()) else {
+            return;
+        };
+        let cause = instance
+            .edges
+            .iter()
+            .find(|edge| edge.restart && self.get(edge.on).is_some_and(Instance::is_ending))
+            .map(|edge| edge.on);
+        if let (Some(on), Some(instance)) = (cause, self.get_mut(id)) {
+            instance.pending = Some(Stop::Dependency(on));
+        }
+    }
+
+    /// One that no longer ends though it lives stands in nobody's way.
+    fn update_ending(&mut self, id: InstanceId) {
+        let Some(instance) = self.get_mut(id) else {
             return;
         };
         let ending = instance.is_ending();
+        let was = std::mem::replace(&mut instance.cache.ending, ending);
+        if was && !ending && instance.cache.live {
+            for place in 0..instance.edges.len() {
+                let Some(on) = self.get(id).map(|i| i.edges[place].on) else {
+                    return;
+                };
+                if self.get(on).is_some_and(|on| on.pending.is_some()) {
+                    self.mark_dirty(on);
+                }
+            }
+        }
+    }
+
+    /// Tells the dependents, if there is anything new for them.
+    fn update_dependents(&mut self, id: InstanceId) {
+        let wanted = self.is_wanted(id);
+        let Some(instance) = self.get_mut(id) else {
+            return;
+        };
+        // A run may be over without having been seen to end: its runner was lost, or it
+        // outlived its leader.
+        let run = instance.machine.phase().live_run();
+        let over = std::mem::replace(&mut instance.run, run).is_some_and(|old| run != Some(old));
+        let ending = over || instance.is_ending();
+        let shown = Some(Shown {
+            edges: Condition::ALL.map(|condition| evaluate(instance, wanted, condition)),
+            attempt: instance.machine.attempt(),
+            ending,
+        });
+        if std::mem::replace(&mut instance.cache.shown, shown) == shown {
+            return;
+        }
         for place in 0..instance.dependents.len() {
             let Some(instance) = self.get(id) else {
                 return;
@@ -126,8 +207,6 @@ impl UnitSet {
             let changed = state != other.edges[edge].state;
             let cascades = ending && other.edges[edge].restart && other.is_running_on();
             let skipped = matches!(other.machine.phase(), Phase::Exited(Outcome::Skipped(_)));
-            // One that is blocked by this one's stop has to look again, too.
-            let blocks = other.pending.is_some();
             let Some(other) = self.get_mut(dependent) else {
                 continue;
             };
@@ -136,9 +215,9 @@ impl UnitSet {
             }
             if cascades {
                 other.pending = Some(Stop::Dependency(id));
-                self.touched.push(dependent);
+                self.touched.push_back(dependent);
             }
-            if changed || cascades || skipped || blocks {
+            if changed || cascades || skipped {
                 self.mark_dirty(dependent);
             }
         }
@@ -162,7 +241,7 @@ impl UnitSet {
                 Input::Stop(self.stop_reason(instance))
             }
             Phase::Waiting if instance.machine.stuck().is_some() => return,
-            Phase::Waiting if instance.cache.unmet == 0 => Input::Go,
+            Phase::Waiting if instance.cache.unmet == 0 => return self.line_up(id),
             Phase::Waiting => match self.skip_reason(instance) {
                 Some(skip) => Input::Skip(skip),
                 None => return,
@@ -227,6 +306,8 @@ impl UnitSet {
     fn is_revived(&self, instance: &Instance, skip: &Skip) -> bool {
         match skip {
             Skip::Dependency { .. } => instance.cache.hopeless == 0,
+            // What it waited for was a former run of its own.
+            Skip::WaitTimeout { on, .. } if on.is_empty() => instance.machine.stuck().is_none(),
             Skip::WaitTimeout { on, .. } => {
                 on.iter().any(|&(on, attempt)| self.attempt(on) > attempt)
             }

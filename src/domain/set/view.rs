@@ -15,22 +15,25 @@ impl UnitSet {
     /// The state of everything now, under the next revision. Views of instances that were
     /// not touched are shared with the snapshot before.
     pub fn snapshot(&mut self) -> Snapshot {
-        for id in std::mem::take(&mut self.stale_views) {
-            // What a unit waits for is seen in the unit, but changes with its dependency.
-            let dependents = self
-                .get(id)
-                .map_or(&[][..], |instance| &instance.dependents);
-            let waiting: Vec<InstanceId> = dependents
-                .iter()
-                .map(|&(dependent, _)| dependent)
-                .filter(|&dependent| {
-                    self.get(dependent)
-                        .is_some_and(|i| matches!(i.machine.phase(), Phase::Waiting))
-                })
-                .collect();
-            for id in waiting {
-                self.refresh(id);
-            }
+        let mut stale = std::mem::take(&mut self.stale_views);
+        for place in 0..stale.len() {
+            let Some(instance) = self.get(stale[place]) else {
+                continue;
+            };
+            // What a unit waits for is seen in the unit, but changes with its dependency,
+            // or, where it waits to be stopped, with its dependent.
+            let waiting = instance.dependents.iter().map(|&(id, _)| id);
+            stale.extend(waiting.filter(|&id| {
+                self.get(id)
+                    .is_some_and(|i| matches!(i.machine.phase(), Phase::Waiting))
+            }));
+            let stopping = instance.edges.iter().map(|edge| edge.on);
+            stale.extend(stopping.filter(|&id| self.get(id).is_some_and(|i| i.pending.is_some())));
+        }
+        // One that waits for many is made anew once.
+        stale.sort_unstable();
+        stale.dedup();
+        for id in stale {
             self.refresh(id);
         }
         self.revision = Revision(self.revision.0 + 1);
@@ -53,10 +56,21 @@ impl UnitSet {
         let view = self
             .get(id)
             .map(|instance| Arc::new(self.view(id, instance)));
+        if let Some(instance) = self.get_mut(id) {
+            instance.stale = false;
+        }
         if self.views.len() <= id.index() {
             self.views.resize(id.index() + 1, None);
         }
         self.views[id.index()] = view;
+    }
+
+    /// All views, whatever is cached.
+    #[cfg(test)]
+    pub(in crate::domain) fn fresh_views(&self) -> Vec<UnitView> {
+        (self.order.iter())
+            .filter_map(|&id| Some(self.view(id, self.get(id)?)))
+            .collect()
     }
 
     fn view(&self, id: InstanceId, instance: &Instance) -> UnitView {

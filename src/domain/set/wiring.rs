@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use super::{Cache, Edge, EdgeState, Instance, UnitSet};
 use crate::domain::change::{Change, UnitChange, What};
 use crate::domain::effect::Effect;
 use crate::domain::graph::UnitIndex;
 use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::machine::Machine;
+use crate::domain::phase::Stop;
 use crate::domain::plan::Plan;
 use crate::domain::spec::UnitSpec;
 
@@ -29,7 +32,10 @@ impl UnitSet {
                 };
                 if let Some(instance) = self.get_mut(id) {
                     instance.unit = spec.name.clone();
-                    instance.removed = false;
+                    if std::mem::replace(&mut instance.removed, false) {
+                        // It came back before its stop was begun.
+                        instance.pending.take_if(|stop| *stop == Stop::Removed);
+                    }
                     instance.asked = asked.contains(&index);
                 }
                 self.by_unit.entry(spec.name.clone()).or_default().push(id);
@@ -69,14 +75,15 @@ impl UnitSet {
         effects: &mut Vec<Effect>,
     ) -> InstanceId {
         let next = InstanceId(u32::try_from(self.instances.len()).unwrap_or(u32::MAX));
-        let (id, attempt) = self
-            .retired
-            .remove(&name)
-            .unwrap_or((next, Default::default()));
+        let (id, attempt, epoch) =
+            self.retired
+                .remove(&name)
+                .unwrap_or((next, Default::default(), Default::default()));
         if id == next {
             self.instances.push(None);
         }
-        let machine = Machine::resume(id, name.clone(), Arc::clone(spec), attempt, self.now);
+        let spec_of_it = Arc::clone(spec);
+        let machine = Machine::resume(id, name.clone(), spec_of_it, attempt, epoch, self.now);
         self.instances[id.index()] = Some(Instance {
             machine,
             unit: spec.name.clone(),
@@ -87,7 +94,10 @@ impl UnitSet {
             edges: Vec::new(),
             dependents: Vec::new(),
             cache: Cache::default(),
+            run: None,
             queued: false,
+            lined_up: false,
+            stale: false,
         });
         if self.begun {
             effects.push(Effect::Publish(Change {
@@ -100,7 +110,7 @@ impl UnitSet {
             }));
         }
         self.by_name.insert(name, id);
-        self.touched.push(id);
+        self.touched.push_back(id);
         id
     }
 
@@ -112,7 +122,7 @@ impl UnitSet {
             {
                 instance.removed = true;
                 instance.asked = false;
-                self.touched.push(id);
+                self.touched.push_back(id);
             }
         }
     }
@@ -124,8 +134,14 @@ impl UnitSet {
         self.order.retain(|id| instances[id.index()].is_some());
         let ids: Vec<InstanceId> = self.order.clone();
         let mut edges_of: Vec<(InstanceId, Vec<Edge>)> = Vec::with_capacity(ids.len());
+        let mut leaving: FxHashMap<UnitName, Vec<InstanceId>> = FxHashMap::default();
+        for (&id, instance) in ids.iter().filter_map(|id| Some((id, self.get(*id)?))) {
+            if instance.removed {
+                leaving.entry(instance.unit.clone()).or_default().push(id);
+            }
+        }
         for &id in &ids {
-            edges_of.push((id, self.edges_for(id)));
+            edges_of.push((id, self.edges_for(id, &leaving)));
             if let Some(instance) = self.get_mut(id) {
                 instance.dependents.clear();
                 instance.cache = Cache::default();
@@ -152,7 +168,11 @@ impl UnitSet {
         self.touch_all();
     }
 
-    fn edges_for(&self, id: InstanceId) -> Vec<Edge> {
+    fn edges_for(
+        &self,
+        id: InstanceId,
+        leaving: &FxHashMap<UnitName, Vec<InstanceId>>,
+    ) -> Vec<Edge> {
         let Some(instance) = self.get(id) else {
             return Vec::new();
         };
@@ -164,10 +184,10 @@ impl UnitSet {
         let spec = spec.unwrap_or_else(|| instance.machine.spec());
         let mut edges = Vec::with_capacity(spec.depends_on.len());
         for dependency in &spec.depends_on {
-            let Some(on) = self.by_unit.get(&dependency.unit) else {
-                continue;
-            };
-            for &on in on {
+            let on = self.by_unit.get(&dependency.unit).into_iter().flatten();
+            // What leaves stops in order, too.
+            let left = leaving.get(&dependency.unit).filter(|_| instance.removed);
+            for &on in on.chain(left.into_iter().flatten()) {
                 let ignored =
                     self.options.selection.no_deps && !self.get(on).is_some_and(|i| i.asked);
                 if on != id && !ignored {
@@ -200,12 +220,9 @@ impl UnitSet {
                 .filter(|e| e.required)
                 .map(|e| e.on)
                 .collect();
-            self.touched.push(id);
+            self.touched.push_back(id);
             for on in required {
-                if let Some(dependency) = self.get_mut(on) {
-                    dependency.cache.needed_by += 1;
-                    stack.push(on);
-                }
+                stack.push(on);
             }
         }
     }
@@ -217,8 +234,10 @@ impl UnitSet {
         };
         let name = instance.machine.name().clone();
         self.by_name.remove(&name);
-        self.retired
-            .insert(name.clone(), (id, instance.machine.attempt()));
+        self.retired.insert(
+            name.clone(),
+            (id, instance.machine.attempt(), instance.machine.epoch()),
+        );
         effects.push(Effect::Publish(Change {
             at: self.now,
             what: What::Unit {
