@@ -144,7 +144,7 @@ api: a service
   runs up to       30s then it is stopped and has failed
   restarts         when it fails, at most 5 times in 1m, after a wait of 200ms
                    that grows to 30s
-  stops            by SIGINT to all its processes; what is left after 3s is
+  stops            by SIGINT to all its processes; what is left after TIME is
                    killed
 ",
         )

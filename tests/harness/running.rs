@@ -39,7 +39,7 @@ impl Reader {
         String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
     }
 
-    fn to_end(&mut self) -> Vec<u8> {
+    fn finish(&mut self) -> Vec<u8> {
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
@@ -120,8 +120,8 @@ impl Running {
         Ended {
             code: status.code(),
             signal: status.signal(),
-            stdout: self.stdout.to_end(),
-            stderr: self.stderr.to_end(),
+            stdout: self.stdout.finish(),
+            stderr: self.stderr.finish(),
             folder: self.folder.path().to_owned(),
         }
     }
