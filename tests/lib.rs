@@ -4,7 +4,12 @@
     reason = "a test fails by panicking, also in its helper functions"
 )]
 
+mod architecture;
+mod cli;
 mod config;
 mod contain;
+mod examples;
+mod harness;
 mod logs;
 mod probe;
+mod up;

@@ -116,7 +116,13 @@ fn live(file: &str, wanted: Wanted, output: &Output) -> io::Result<Arc<Snapshot>
             painter: output.out,
             terminal: output.terminal,
         };
-        let face = Face::attach(&port, plan, look, Printer::start(io::stdout()));
+        let face = Face::attach(
+            &port,
+            plan,
+            wanted.units,
+            look,
+            Printer::start(io::stdout()),
+        );
         Ok(follow(&port, face, opening, signals).await)
     });
     // A write to a paused terminal may never end, and must not keep pk.

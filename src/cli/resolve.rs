@@ -165,8 +165,8 @@ fn units(plan: &Plan, selection: &Selection, mistakes: &mut Vec<Mistake>) -> BTr
     plan.units()
         .iter()
         .zip(reached)
-        .filter(|&(_, reached)| reached)
-        .map(|(unit, reached)| unit.name.clone())
+        .filter(|(_, reached)| *reached)
+        .map(|(unit, _)| unit.name.clone())
         .collect()
 }
 

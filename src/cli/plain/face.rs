@@ -1,5 +1,6 @@
 //! Follows a running stack and prints what it says and does.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -13,6 +14,7 @@ use super::summary;
 use crate::cli::style::Painter;
 use crate::control::ControlPort;
 use crate::domain::change::{Change, What};
+use crate::domain::id::UnitName;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::logs::{Cursor, LogSource, Selection, Start};
@@ -69,9 +71,16 @@ struct Fresh {
 }
 
 impl Face {
-    /// Attaches to the stack: what happens from now on is shown.
+    /// Attaches to the stack: what happens from now on is shown. `wanted` are those who may
+    /// run.
     #[must_use]
-    pub fn attach(port: &dyn ControlPort, plan: Arc<Plan>, look: Look, printer: Printer) -> Self {
+    pub fn attach(
+        port: &dyn ControlPort,
+        plan: Arc<Plan>,
+        wanted: BTreeSet<UnitName>,
+        look: Look,
+        printer: Printer,
+    ) -> Self {
         let logs = port.logs();
         let feed = Feed {
             snapshots: port.snapshots(),
@@ -86,7 +95,7 @@ impl Face {
         let mut face = Self {
             look,
             screen: Screen::new(names, look.painter, look.terminal),
-            story: Story::new(plan),
+            story: Story::new(plan, wanted),
             order: Order::default(),
             feed,
             printer,

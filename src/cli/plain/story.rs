@@ -4,7 +4,7 @@
 //! unit what a line needs that the change itself does not hold. It must not know where the
 //! words go, nor how they are coloured.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +61,8 @@ pub(super) struct Known {
 #[derive(Debug)]
 pub struct Story {
     plan: Arc<Plan>,
+    /// Who may run: nobody waits for others.
+    wanted: BTreeSet<UnitName>,
     known: BTreeMap<UnitName, Known>,
     names: BTreeMap<InstanceId, UnitName>,
     killing: bool,
@@ -68,7 +70,7 @@ pub struct Story {
 
 impl Story {
     #[must_use]
-    pub fn new(plan: Arc<Plan>) -> Self {
+    pub fn new(plan: Arc<Plan>, wanted: BTreeSet<UnitName>) -> Self {
         let mut known = BTreeMap::new();
         for spec in plan.units() {
             for name in spec.instance_names() {
@@ -84,6 +86,7 @@ impl Story {
         }
         Self {
             plan,
+            wanted,
             known,
             names: BTreeMap::new(),
             killing: false,
@@ -106,6 +109,11 @@ impl Story {
                     text,
                 })
             }
+            What::ShuttingDown(ShutdownCause::Done)
+                if !self.known.values().any(|known| known.running) =>
+            {
+                None
+            }
             What::ShuttingDown(cause) => Some(shutting_down(cause)),
             What::Killing => {
                 self.killing = true;
@@ -124,7 +132,10 @@ impl Story {
             let known = self.known.entry(name.clone()).or_default();
             (known.running, known.ready, known.outcome) = (false, false, None);
             let spec = known.spec.clone()?;
-            let text = waits::unmet(&spec, &self.plan, &self.known)?;
+            let text = waits::unmet(&spec, |dependency| {
+                !self.wanted.contains(&dependency.unit)
+                    || waits::holds(dependency, &self.plan, &self.known)
+            })?;
             return Some((Tone::Plain, format!("waiting for {text}")));
         }
         if let UnitChange::Stopping { stop } = change {

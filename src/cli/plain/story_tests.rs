@@ -40,7 +40,8 @@ fn story() -> Story {
         job,
     ];
     let plan = Plan::new("shop", units.map(Arc::new).to_vec()).unwrap();
-    Story::new(Arc::new(plan))
+    let wanted = plan.units().iter().map(|unit| unit.name.clone()).collect();
+    Story::new(Arc::new(plan), wanted)
 }
 
 fn say(story: &mut Story, millis: u64, name: &str, change: UnitChange) -> Option<String> {

@@ -2,6 +2,7 @@
 
 use super::escape::Sanitizer;
 use crate::cli::style::Painter;
+use crate::domain::id::Attempt;
 use crate::domain::outcome::Outcome;
 use crate::domain::snapshot::{Snapshot, UnitView};
 use crate::domain::text::short_duration;
@@ -23,8 +24,8 @@ pub fn render(
     tail: impl Fn(&UnitView) -> Vec<LogLine>,
 ) -> String {
     let mut out = String::new();
-    let (mut failed, mut skipped, mut completed, mut stopped) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut failed, mut skipped) = (Vec::new(), Vec::new());
+    let (mut completed, mut stopped, mut idle) = (Vec::new(), Vec::new(), Vec::new());
     for unit in &snapshot.units {
         match &unit.outcome {
             Some(Outcome::Failed(reason)) => {
@@ -35,6 +36,9 @@ pub fn render(
             }
             Some(Outcome::Skipped(_)) => skipped.push(unit),
             Some(Outcome::Completed) => completed.push(unit.name.as_str()),
+            Some(Outcome::Stopped) if unit.attempt == Attempt::default() => {
+                idle.push(unit.name.as_str());
+            }
             Some(Outcome::Stopped) => stopped.push(unit.name.as_str()),
             None => {}
         }
@@ -51,6 +55,7 @@ pub fn render(
     append_names("skipped", &skipped, |text| painter.warning(text), &mut out);
     append_names("completed", &completed, |text| painter.good(text), &mut out);
     append_names("stopped", &stopped, str::to_owned, &mut out);
+    append_names("not begun", &idle, str::to_owned, &mut out);
     out
 }
 
@@ -104,7 +109,7 @@ mod tests {
     use super::*;
     use crate::domain::exit::ExitStatus;
     use crate::domain::health::Readiness;
-    use crate::domain::id::{Attempt, InstanceId, RunId};
+    use crate::domain::id::{InstanceId, RunId};
     use crate::domain::outcome::{Failed, Failure, Skip};
     use crate::domain::phase::{Desired, PhaseName};
     use crate::domain::spec::UnitKind;

@@ -9,16 +9,12 @@ use crate::domain::plan::Plan;
 use crate::domain::spec::{Condition, Dependency, UnitSpec};
 
 /// What the unit waits for, if for anything: `db to be ready, migrate to succeed`.
-pub(super) fn unmet(
-    spec: &UnitSpec,
-    plan: &Plan,
-    known: &BTreeMap<UnitName, Known>,
-) -> Option<String> {
+pub(super) fn unmet(spec: &UnitSpec, holds: impl Fn(&Dependency) -> bool) -> Option<String> {
     const SHOWN: usize = 3;
     let mut texts: Vec<String> = spec
         .depends_on
         .iter()
-        .filter(|dependency| !holds(dependency, plan, known))
+        .filter(|dependency| !holds(dependency))
         .map(|dependency| wish(dependency.unit.as_str(), dependency.condition))
         .collect();
     if texts.len() > SHOWN + 1 {
@@ -39,7 +35,12 @@ pub(in crate::cli) fn wish(unit: &str, condition: Condition) -> String {
     }
 }
 
-fn holds(dependency: &Dependency, plan: &Plan, known: &BTreeMap<UnitName, Known>) -> bool {
+/// Whether the condition holds of every instance.
+pub(super) fn holds(
+    dependency: &Dependency,
+    plan: &Plan,
+    known: &BTreeMap<UnitName, Known>,
+) -> bool {
     let Some(on) = plan.get(dependency.unit.as_str()) else {
         return true;
     };

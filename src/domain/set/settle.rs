@@ -23,22 +23,22 @@ impl UnitSet {
                 self.wire();
                 continue;
             }
+            if let Some(id) = self.dirty.pop_front() {
+                if let Some(instance) = self.get_mut(id) {
+                    instance.queued = false;
+                }
+                self.act(id, effects);
+                continue;
+            }
+            // After the skips, so that those who lost their dependency are said to have.
             self.check_end_policies(effects);
             if !self.touched.is_empty() {
                 continue;
             }
-            match self.dirty.pop_front() {
-                Some(id) => {
-                    if let Some(instance) = self.get_mut(id) {
-                        instance.queued = false;
-                    }
-                    self.act(id, effects);
-                }
-                // Starts come last: what else follows may take their ground away.
-                None => match self.lined_up.pop_front() {
-                    Some(id) => self.go(id, effects),
-                    None => break,
-                },
+            // Starts come last: what else follows may take their ground away.
+            match self.lined_up.pop_front() {
+                Some(id) => self.go(id, effects),
+                None => break,
             }
         }
         self.finish_if_over(effects);

@@ -1,0 +1,189 @@
+//! What is typed wrong is said, and what is right is explained.
+
+use crate::harness::Pk;
+
+const ONE: &str = "services:\n  api:\n    command: sleep 1000\n";
+
+#[test]
+fn no_command_is_bad_usage() {
+    let ended = Pk::new([]).code(2).stdout("").run();
+    assert!(
+        ended.stderr().contains("Usage: pk [OPTIONS] <COMMAND>"),
+        "{ended}"
+    );
+}
+
+#[test]
+fn help_goes_to_stdout() {
+    for command in ["up", "run", "check", "config", "explain", "graph", "schema"] {
+        let all = Pk::new(["--help"]).stderr("").run();
+        assert!(all.stdout().contains(&format!("\n  {command} ")), "{all}");
+        let one = Pk::new([command, "--help"]).stderr("").run();
+        assert!(
+            one.stdout().contains(&format!("Usage: pk {command}")),
+            "{one}"
+        );
+    }
+}
+
+#[test]
+fn the_version_is_told() {
+    let version = concat!("pk ", env!("CARGO_PKG_VERSION"), "\n");
+    Pk::new(["--version"]).stdout(version).stderr("").run();
+}
+
+#[test]
+fn a_misspelt_command_is_put_right() {
+    let ended = Pk::new(["chekc"]).code(2).stdout("").run();
+    assert!(
+        ended.stderr().contains("unrecognized subcommand 'chekc'"),
+        "{ended}"
+    );
+    assert!(ended.stderr().contains("'check'"), "{ended}");
+}
+
+#[test]
+fn a_misspelt_flag_is_put_right() {
+    let ended = Pk::new(["up", "--abort-on-failur"])
+        .code(2)
+        .stdout("")
+        .run();
+    assert!(ended.stderr().contains("'--abort-on-failure'"), "{ended}");
+}
+
+#[test]
+fn a_unit_that_is_not_there_is_put_right() {
+    Pk::stack(
+        ONE,
+        ["up", "apo", "--profile", "dev", "--exit-code-from", "web"],
+    )
+    .code(2)
+    .stdout("")
+    .stderr(
+        "error: no unit has the profile `dev`\n\
+             error: no unit is named `apo`\n\
+             \x20 help: did you mean `api`?\n\
+             error: no unit is named `web`\n\
+             \x20 help: there is api\n",
+    )
+    .run();
+}
+
+#[test]
+fn a_service_is_no_task() {
+    Pk::stack(ONE, ["run", "api"])
+        .code(2)
+        .stdout("")
+        .stderr(
+            "error: `api` is a service, and `run` runs tasks\n\
+             \x20 help: start it with `pk up api`\n",
+        )
+        .run();
+    Pk::stack(ONE, ["run", "build"])
+        .code(2)
+        .stderr(
+            "error: no task is named `build`\n\
+             \x20 help: the file has no tasks\n",
+        )
+        .run();
+}
+
+#[test]
+fn no_deps_needs_names() {
+    let ended = Pk::stack(ONE, ["up", "--no-deps"]).code(2).stdout("").run();
+    assert!(ended.stderr().contains("UNIT"), "{ended}");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    Pk::new(["-C", "nowhere", "check"])
+        .code(2)
+        .stdout("")
+        .stderr("error: cannot use the folder `nowhere`: it does not exist\n")
+        .run();
+    Pk::stack(ONE, ["-C", "pk.yaml", "check"])
+        .code(2)
+        .stderr("error: cannot use the folder `pk.yaml`: it is a file; name a file with `-f`\n")
+        .run();
+}
+
+#[test]
+fn the_folder_may_be_below_the_file() {
+    Pk::stack(ONE, ["-C", "a/b", "check"])
+        .file("a/b/c", "")
+        .stdout("DIR/pk.yaml: 1 service\n")
+        .stderr("")
+        .run();
+}
+
+#[test]
+fn what_is_not_done_yet_is_refused_by_name() {
+    let yaml = "\
+services:
+  api:
+    command: touch ran
+    tty: true
+    watch: [src]
+  other:
+    command: touch ran
+    nice: 5
+";
+    let refused = Pk::stack(yaml, ["up", "api"]);
+    let ran = refused.path("ran");
+    refused
+        .code(2)
+        .stdout("")
+        .stderr(
+            "error: pk.yaml:4:5: `tty` of `api` is not supported by `pk up` in this version yet\n\
+             error: pk.yaml:5:5: `watch` of `api` is not supported by `pk up` in this version yet\n",
+        )
+        .run();
+    assert!(!ran.exists());
+}
+
+#[test]
+fn pk_says_which_file_it_took() {
+    let ended = Pk::stack("tasks:\n  a:\n    command: 'true'\n", ["up"])
+        .file("Procfile", "web: sleep 1\n")
+        .run();
+    assert_eq!(
+        ended.stderr(),
+        "note: took `pk.yaml`, not `Procfile`; `-f FILE` takes another one\n"
+    );
+}
+
+#[test]
+fn files_are_merged_in_order() {
+    let ended = Pk::new(["-f", "a.yaml", "-f", "b.yaml", "run", "hi"])
+        .file("a.yaml", "tasks:\n  hi:\n    command: echo one\n")
+        .file("b.yaml", "tasks:\n  hi:\n    command: echo two\n")
+        .run();
+    ended.assert_shows(&["hi | two\n"]).assert_hides(&["one"]);
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    use std::process::Stdio;
+    let pk = Pk::new(["schema"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let child = pk.command().stdout(writer).stderr(Stdio::piped()).spawn();
+    let output = child.unwrap().wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_full_disk_is_a_failure() {
+    use std::process::Stdio;
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let pk = Pk::new(["schema"]);
+    let child = pk.command().stdout(full).stderr(Stdio::piped()).spawn();
+    let output = child.unwrap().wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("cannot write to stdout"), "{stderr}");
+    assert_eq!(output.status.code(), Some(1));
+}

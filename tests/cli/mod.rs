@@ -1,0 +1,4 @@
+//! The commands that start nothing, and the arguments of all.
+
+mod arguments;
+mod inspect;

@@ -1,0 +1,170 @@
+//! Runs the real binary in a folder of its own.
+//!
+//! [`Pk`] is a command line with its files: [`Pk::run`] waits for its end and
+//! compares, [`Pk::start`] leaves it running. Either way nothing of it survives the test:
+//! every process that pk starts inherits a marker in its environment, by which strays are
+//! found.
+
+mod filter;
+mod marker;
+mod running;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+pub use filter::filtered;
+pub use marker::Marker;
+pub use running::{Ended, Running};
+
+/// How long anything may take on a busy machine before a test fails.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks again and again until there is an answer.
+pub fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A TCP port that nobody uses at the moment.
+pub fn free_port() -> u16 {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().port()
+}
+
+/// A command line of pk, with the files it finds.
+#[must_use]
+pub struct Pk {
+    folder: tempfile::TempDir,
+    cwd: Option<PathBuf>,
+    marker: Marker,
+    args: Vec<String>,
+    env: Vec<(String, Option<String>)>,
+    stdout: Option<String>,
+    stderr: Option<String>,
+    code: i32,
+}
+
+impl Pk {
+    pub fn new<'a>(args: impl IntoIterator<Item = &'a str>) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("pk-test-")
+            .tempdir()
+            .unwrap();
+        let marker = Marker::new(folder.path());
+        Self {
+            folder,
+            cwd: None,
+            marker,
+            args: args.into_iter().map(str::to_owned).collect(),
+            env: Vec::new(),
+            stdout: None,
+            stderr: None,
+            code: 0,
+        }
+    }
+
+    /// With this as `pk.yaml`.
+    pub fn stack<'a>(yaml: &str, args: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::new(args).file("pk.yaml", yaml)
+    }
+
+    pub fn file(self, name: &str, text: &str) -> Self {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    /// Runs in this folder instead of the test's own.
+    pub fn cwd(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cwd = Some(folder.into());
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), Some(value.to_owned())));
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Exactly what is to be on stdout, after [`filtered`].
+    pub fn stdout(mut self, text: &str) -> Self {
+        self.stdout = Some(text.to_owned());
+        self
+    }
+
+    pub fn stderr(mut self, text: &str) -> Self {
+        self.stderr = Some(text.to_owned());
+        self
+    }
+
+    /// The exit code, if not 0.
+    pub fn code(mut self, code: i32) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// Runs it to its end and compares; nothing of it may be left.
+    #[track_caller]
+    pub fn run(self) -> Ended {
+        let (code, stdout, stderr) = (self.code, self.stdout.clone(), self.stderr.clone());
+        let ended = self.start().wait();
+        if let Some(expected) = stdout {
+            assert_eq!(ended.filtered_stdout(), expected, "stdout\n{ended}");
+        }
+        if let Some(expected) = stderr {
+            assert_eq!(ended.filtered_stderr(), expected, "stderr\n{ended}");
+        }
+        assert_eq!(ended.code, Some(code), "exit code\n{ended}");
+        ended
+    }
+
+    /// Starts it and returns at once.
+    pub fn start(self) -> Running {
+        let mut command = self.command();
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running::new(self.folder, self.marker, command)
+    }
+
+    /// The command itself, for what the harness does not know.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pk"));
+        command
+            .args(&self.args)
+            .current_dir(self.cwd.as_deref().unwrap_or(self.folder.path()))
+            .stdin(Stdio::null());
+        // What the person who runs the tests likes is not what they test.
+        for name in [
+            "NO_COLOR",
+            "FORCE_COLOR",
+            "CLICOLOR",
+            "CLICOLOR_FORCE",
+            "CI",
+        ] {
+            command.env_remove(name);
+        }
+        command.env(Marker::NAME, self.marker.value());
+        for (name, value) in &self.env {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command
+    }
+}
+
+/// The top folder of the package.
+pub fn package() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}

@@ -1,0 +1,8 @@
+//! Whole stacks of real processes, from `pk up` to an empty process table.
+
+mod ends;
+mod failures;
+mod order;
+mod output;
+mod pipelines;
+mod run;

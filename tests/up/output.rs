@@ -1,0 +1,96 @@
+//! How it looks: with and without a terminal, with and without colour.
+
+use crate::harness::Pk;
+
+const COLORS: &str = "\
+tasks:
+  t:
+    command: printf '%s,%s \\033[31mred\\033[0m\\n' \"$FORCE_COLOR\" \"$CLICOLOR_FORCE\"
+";
+
+#[test]
+fn a_pipe_gets_no_colour_but_every_byte() {
+    let ended = Pk::stack(COLORS, ["up"]).run();
+    ended.assert_shows(&["t  | , \u{1b}[31mred\u{1b}[0m\n"]);
+    assert_eq!(ended.stdout().matches('\u{1b}').count(), 2, "{ended}");
+    let odd = "tasks:\n  t: {command: \"printf '\\\\377\\\\033[2J\\\\n'\"}\n";
+    let ended = Pk::stack(odd, ["up"]).run();
+    let wanted = b"t  | \xff\x1b[2J\n";
+    assert!(
+        ended
+            .stdout
+            .windows(wanted.len())
+            .any(|part| part == wanted),
+        "{ended}"
+    );
+}
+
+#[test]
+fn colour_can_be_asked_for_and_reaches_units() {
+    let ended = Pk::stack(COLORS, ["up"]).env("FORCE_COLOR", "1").run();
+    ended.assert_shows(&["\u{1b}[36m|\u{1b}[0m 1,1 \u{1b}[31mred"]);
+}
+
+#[test]
+fn what_the_file_says_of_colour_stands() {
+    let yaml = format!("{COLORS}    environment: {{FORCE_COLOR: '0', CLICOLOR_FORCE: '0'}}\n");
+    let ended = Pk::stack(&yaml, ["up"]).env("CLICOLOR_FORCE", "1").run();
+    ended.assert_shows(&[" 0,0 "]);
+}
+
+#[test]
+fn no_color_wins() {
+    let ended = Pk::stack(COLORS, ["up"])
+        .env("NO_COLOR", "1")
+        .env("CLICOLOR_FORCE", "1")
+        .run();
+    ended.assert_shows(&["\nt  | ,1 \u{1b}[31mred"]);
+}
+
+/// On a terminal of its own, by way of `script(1)`, which every Debian has.
+fn on_a_terminal(yaml: &str, before: &str) -> String {
+    let pk = Pk::stack(yaml, []);
+    let command = format!("{before} '{}' up", env!("CARGO_BIN_EXE_pk"));
+    let mut script = std::process::Command::new("script");
+    script.args(["-qec", &command, "/dev/null"]);
+    script.current_dir(pk.path("")).env("TERM", "xterm");
+    for name in ["NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"] {
+        script.env_remove(name);
+    }
+    let output = script.stdin(std::process::Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).replace("\r\n", "\n")
+}
+
+#[test]
+fn a_terminal_gets_colour_and_no_other_sequence() {
+    let yaml =
+        "tasks:\n  t: {command: \"printf \\\"$FORCE_COLOR\\\\033[2J\\\\033[31mred\\\\n\\\"\"}\n";
+    let shown = on_a_terminal(yaml, "");
+    assert!(
+        shown.contains("\u{1b}[36m|\u{1b}[0m 1␛[2J\u{1b}[31mred\u{1b}[0m\n"),
+        "{shown:?}"
+    );
+    let plain = on_a_terminal(yaml, "NO_COLOR=1");
+    assert!(
+        plain.contains("\nt  | ␛[2J\u{1b}[31mred\u{1b}[0m\n"),
+        "{plain:?}"
+    );
+}
+
+#[test]
+fn lines_come_in_order_and_whole() {
+    let yaml = "tasks:\n  t: {command: 'seq 1 20000; printf end'}\n";
+    let ended = Pk::stack(yaml, ["up"]).run();
+    let stdout = ended.stdout();
+    let lines: Vec<&str> = stdout
+        .lines()
+        .filter_map(|line| line.strip_prefix("t  | "))
+        .collect();
+    let expected: Vec<String> = (1..=20000)
+        .map(|n| n.to_string())
+        .chain(["end".into()])
+        .collect();
+    assert_eq!(lines, expected);
+    ended.assert_order(&["t  > started", "t  | 1\n", "t  | end\n", "t  > completed"]);
+}
