@@ -41,9 +41,9 @@ fn best(measure: impl Fn() -> Duration) -> Duration {
     (0..9).map(|_| measure()).min().unwrap_or_default()
 }
 
-fn unit(name: String) -> UnitSpec {
+fn unit(name: &str) -> UnitSpec {
     let program = Program::Command(Command::Exec(vec!["true".into()]));
-    UnitSpec::new(name.as_str().into(), UnitKind::Service, program, "/".into())
+    UnitSpec::new(name.into(), UnitKind::Service, program, "/".into())
 }
 
 fn depend(unit: &mut UnitSpec, on: usize) {
@@ -57,7 +57,7 @@ fn depend(unit: &mut UnitSpec, on: usize) {
 
 fn units(count: usize, shape: impl Fn(usize, &mut UnitSpec)) -> Vec<Arc<UnitSpec>> {
     let unit = |number| {
-        let mut unit = unit(format!("u{number}"));
+        let mut unit = unit(&format!("u{number}"));
         shape(number, &mut unit);
         Arc::new(unit)
     };
