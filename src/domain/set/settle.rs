@@ -228,6 +228,10 @@ impl UnitSet {
         if self.act_on_pending_stop(id, effects) {
             return;
         }
+        // A stuck run may still go after the end; nothing comes of it.
+        if self.ended.is_some() {
+            return;
+        }
         let wanted = self.is_wanted(id);
         let Some(instance) = self.get(id) else {
             return;
