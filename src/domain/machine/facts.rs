@@ -43,21 +43,16 @@ impl Machine {
         match &self.phase {
             Phase::Starting { run } => {
                 let run = *run;
-                self.pid = Some(pid);
-                self.disarm(DeadlineKind::Spawn);
                 self.set_phase(Phase::Running { run, status: None }, ctx);
-                let attempt = self.attempt;
-                self.publish(UnitChange::Started { attempt, pid }, ctx);
-                let roles = self.health.begin(ctx.now, &self.spec);
-                self.start_probes(run, &roles, ctx);
-                if !self.spec.can_be_ready() {
-                    self.arm(
-                        DeadlineKind::Healthy,
-                        ctx.now + self.spec.restart.reset_after,
-                        ctx,
-                    );
-                }
-                self.take_latched(run, ctx);
+                self.come_up(run, pid, ctx);
+            }
+            // The leader of a group that outlives it was gone before this was heard.
+            Phase::Running {
+                run,
+                status: Some(_),
+            } if self.pid.is_none() => {
+                let run = *run;
+                self.come_up(run, pid, ctx);
             }
             // The signal was queued behind the spawn and reaches the process now.
             Phase::Stopping { .. } => self.pid = Some(pid),
@@ -68,6 +63,23 @@ impl Machine {
             | Phase::Backoff { .. }
             | Phase::Exited(_) => {}
         }
+    }
+
+    fn come_up(&mut self, run: RunId, pid: u32, ctx: &mut Context<'_>) {
+        self.pid = Some(pid);
+        self.disarm(DeadlineKind::Spawn);
+        let attempt = self.attempt;
+        self.publish(UnitChange::Started { attempt, pid }, ctx);
+        let roles = self.health.begin(ctx.now, &self.spec);
+        self.start_probes(run, &roles, ctx);
+        if !self.spec.can_be_ready() {
+            self.arm(
+                DeadlineKind::Healthy,
+                ctx.now + self.spec.restart.reset_after,
+                ctx,
+            );
+        }
+        self.take_latched(run, ctx);
     }
 
     fn start_probes(&mut self, run: RunId, roles: &[ProbeRole], ctx: &mut Context<'_>) {

@@ -183,6 +183,9 @@ impl Machine {
     }
 
     pub(super) fn ready_overdue(&mut self, ctx: &mut Context<'_>) {
+        if self.health.ever_ready() {
+            return;
+        }
         let limit = self.spec.timeouts.ready.unwrap_or_default();
         let last = self.health.last_failure().map(str::to_owned);
         self.overdue(Failure::NotReady { limit, last }, ctx);
@@ -232,6 +235,16 @@ impl Machine {
     /// remembered.
     pub(super) fn reap_overdue(&mut self, ctx: &mut Context<'_>) {
         match &self.phase {
+            // Nobody was left, but something still holds its pipes or its group: SIGKILL
+            // before it is called stuck.
+            Phase::Stopping {
+                rung: Rung::None | Rung::Asked,
+                ..
+            }
+            | Phase::Reaping {
+                rung: Rung::None | Rung::Asked,
+                ..
+            } => self.escalate(ctx),
             Phase::Stopping { run, .. } | Phase::Reaping { run, .. } => {
                 self.stuck = Some(*run);
                 self.last_status = match &self.phase {

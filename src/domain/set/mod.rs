@@ -206,6 +206,11 @@ impl UnitSet {
         self.check_sampled();
     }
 
+    /// Time has passed and nothing happened: what a snapshot says of waits is of now.
+    pub fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
     fn fact(&mut self, run: RunId, fact: Fact, effects: &mut Vec<Effect>) {
         let current = self
             .get(run.instance)

@@ -308,9 +308,10 @@ impl UnitSet {
             Skip::Dependency { .. } => instance.cache.hopeless == 0,
             // What it waited for was a former run of its own.
             Skip::WaitTimeout { on, .. } if on.is_empty() => instance.machine.stuck().is_none(),
-            Skip::WaitTimeout { on, .. } => {
-                on.iter().any(|&(on, attempt)| self.attempt(on) > attempt)
-            }
+            // A new run of what it waited for, or a reload after which it need not wait.
+            Skip::WaitTimeout { on, .. } => on.iter().any(|&(on, attempt)| {
+                self.attempt(on) > attempt || instance.edges.iter().all(|edge| edge.on != on)
+            }),
         }
     }
 

@@ -9,8 +9,8 @@ use crate::domain::event::{Command, DeadlineKind, Shutdown};
 use crate::domain::health::Readiness;
 use crate::domain::id::{InstanceId, RunId, UnitName};
 use crate::domain::machine::Machine;
-use crate::domain::outcome::{Failed, Outcome};
-use crate::domain::phase::{Phase, Rung, Stop};
+use crate::domain::outcome::{Failed, Outcome, Skip};
+use crate::domain::phase::{Desired, Phase, Rung, Stop};
 use crate::domain::set::UnitSet;
 use crate::domain::spec::{Condition, Dependency};
 use crate::domain::verdict::Verdict;
@@ -29,6 +29,7 @@ pub fn violation<T>(property: &'static str, text: String) -> Result<T, Violation
 /// What was so before a step.
 pub struct Seen {
     phases: FxHashMap<InstanceId, Phase>,
+    pending: FxHashMap<InstanceId, Stop>,
     shutdown: Option<Shutdown>,
     ended: bool,
 }
@@ -41,6 +42,10 @@ impl Seen {
             .filter_map(|id| Some((id, set.machine(id)?.phase().clone())));
         Self {
             phases: phases.collect(),
+            pending: set
+                .instances()
+                .filter_map(|id| Some((id, set.pending(id)?)))
+                .collect(),
             shutdown: set.shutdown(),
             ended: set.verdict().is_some(),
         }
@@ -131,7 +136,7 @@ impl Life<'_> {
         effects: &[Effect],
     ) -> Result<(), Violation> {
         for effect in effects {
-            self.check_target(effect, ended)?;
+            self.check_target(before, effect, ended)?;
             if let Effect::Spawn { run, name, .. } = effect {
                 self.check_spawn(before, *run, name, effects)?;
             }
@@ -142,6 +147,7 @@ impl Life<'_> {
         let ids: Vec<InstanceId> = self.set.instances().collect();
         for &id in &ids {
             self.check_wait(id)?;
+            self.check_wishes(before, id)?;
             self.check_budget(id)?;
             self.check_stop_order(before, id)?;
             self.check_cascade(before, id)?;
@@ -159,8 +165,54 @@ impl Life<'_> {
         self.set.machine(id).expect("an instance has a machine")
     }
 
+    /// What was asked for comes to pass.
+    fn check_wishes(&self, before: &Seen, id: InstanceId) -> Result<(), Violation> {
+        let machine = self.machine(id);
+        let (name, phase) = (machine.name(), machine.phase());
+        let killed = match phase {
+            Phase::Starting { .. } | Phase::Running { .. } => false,
+            Phase::Stopping { rung, .. } | Phase::Reaping { rung, .. } => *rung == Rung::Killed,
+            Phase::Idle | Phase::Waiting | Phase::Backoff { .. } | Phase::Exited(_) => true,
+        };
+        if self.set.shutdown() == Some(Shutdown::Now) && !killed {
+            return violation(
+                "P5",
+                format!("{name} is {phase:?} though all was to be killed"),
+            );
+        }
+        let Phase::Exited(outcome) = phase else {
+            return Ok(());
+        };
+        if self.set.desired(id) == Desired::Down || self.set.verdict().is_some() {
+            return Ok(());
+        }
+        match outcome {
+            Outcome::Skipped(Skip::WaitTimeout { on, .. }) => {
+                let began = |id: InstanceId| self.set.machine(id).map(Machine::attempt);
+                if (on.iter()).any(|&(on, then)| began(on).is_some_and(|now| now > then)) {
+                    return violation("revival", format!("{name} stays skipped"));
+                }
+            }
+            Outcome::Skipped(Skip::Dependency { .. }) => {}
+            Outcome::Completed | Outcome::Failed(_) | Outcome::Stopped => {
+                let was = before.pending.get(&id);
+                let stuck = machine.stuck().is_some();
+                if was.is_some_and(Stop::renews_budget) && self.set.pending(id).is_none() && !stuck
+                {
+                    return violation("restart", format!("{name} was to restart: {phase:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Every effect on a run is on one that is alive, as far as the set can know.
-    fn check_target(&self, effect: &Effect, ended: Option<RunId>) -> Result<(), Violation> {
+    fn check_target(
+        &self,
+        before: &Seen,
+        effect: &Effect,
+        ended: Option<RunId>,
+    ) -> Result<(), Violation> {
         let (run, late) = match effect {
             Effect::Signal { run, .. }
             | Effect::Kill { run }
@@ -174,6 +226,11 @@ impl Life<'_> {
             | Effect::Publish(_)
             | Effect::Finish(_) => return Ok(()),
         };
+        let probes = matches!(effect, Effect::StartProbe { .. } | Effect::SlowProbe { .. });
+        let phase = before.phases.get(&run.instance);
+        if probes && phase.is_some_and(Phase::is_ending) {
+            return violation("target", format!("{effect:?} in {phase:?}"));
+        }
         match self.world.runs.get(run) {
             Some(state) if !state.ended || late => Ok(()),
             Some(_) => violation("target", format!("{effect:?} of a run that has ended")),

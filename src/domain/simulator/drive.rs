@@ -24,6 +24,7 @@ pub struct Life<'a> {
     pub budgets: Budgets,
     facts: Vec<(RunId, Fact)>,
     deadlines: Vec<Deadline>,
+    epochs: rustc_hash::FxHashSet<(u32, u32)>,
     pub armed: rustc_hash::FxHashMap<(u32, u8), (Deadline, u64)>,
     commands: u64,
     pub latest: u64,
@@ -45,6 +46,7 @@ pub fn live(scenario: &Scenario, tracing: bool) -> Result<u64, (Violation, Vec<S
         budgets: Budgets::default(),
         facts: Vec::new(),
         deadlines: Vec::new(),
+        epochs: rustc_hash::FxHashSet::default(),
         armed: rustc_hash::FxHashMap::default(),
         commands: 0,
         latest: 0,
@@ -334,6 +336,10 @@ impl Life<'_> {
                 let key = (deadline.instance.0, deadline.kind as u8);
                 self.armed.insert(key, (deadline, at));
                 self.deadlines.push(deadline);
+                // Else an old deadline could not be told from a new one.
+                if !self.epochs.insert((deadline.instance.0, deadline.epoch.0)) {
+                    return violation("P4", format!("{deadline:?} bears an old epoch"));
+                }
             }
         }
         self.check(before, ended, effects)?;

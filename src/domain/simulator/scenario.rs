@@ -74,9 +74,16 @@ impl Scenario {
         let mut history = Vec::new();
         let steps = if rng.u8(..5) == 0 { 0 } else { rng.usize(..12) };
         let mut current = units.clone();
+        let mut last = 0;
         for _ in 0..steps {
-            let act = random_act(&mut rng, &mut current);
-            let at = rng.u64(..8000);
+            let act = random_act(&mut rng, &units, &mut current);
+            // What comes at once after something else is what surprises.
+            last = if rng.bool() {
+                last + rng.u64(..150)
+            } else {
+                rng.u64(..8000)
+            };
+            let at = last;
             history.push(Step { at, act });
         }
         history.sort_by_key(|step| step.at);
@@ -145,7 +152,7 @@ fn random_name(rng: &mut Rng, units: &[UnitSpec]) -> UnitName {
     }
 }
 
-fn random_act(rng: &mut Rng, units: &mut Vec<UnitSpec>) -> Act {
+fn random_act(rng: &mut Rng, first: &[UnitSpec], units: &mut Vec<UnitSpec>) -> Act {
     match rng.u32(..40) {
         0..=4 => Act::Start(random_names(rng, units)),
         5..=8 => Act::Stop(random_names(rng, units)),
@@ -156,7 +163,12 @@ fn random_act(rng: &mut Rng, units: &mut Vec<UnitSpec>) -> Act {
         17 | 18 => Act::Disable(random_names(rng, units)),
         19 | 20 => Act::Scale(random_name(rng, units), rng.u32(..=4)),
         21..=23 => {
-            stack::mutate(rng, units);
+            if rng.u8(..3) == 0 {
+                // What was taken out comes back.
+                *units = first.to_vec();
+            } else {
+                stack::mutate(rng, units);
+            }
             Act::Reload(units.clone())
         }
         24 => Act::Shutdown(if rng.bool() {

@@ -198,7 +198,11 @@ pub fn random_status(rng: &mut Rng) -> RunStatus {
 /// A few changes, as somebody makes them between two saves of a file.
 pub fn mutate(rng: &mut Rng, units: &mut Vec<UnitSpec>) {
     for _ in 0..rng.usize(1..=3) {
-        match rng.u8(..8) {
+        match rng.u8(..9) {
+            8 if !units.is_empty() => {
+                let place = rng.usize(..units.len());
+                units[place].disabled = !units[place].disabled;
+            }
             0 if !units.is_empty() => remove_unit(units, rng.usize(..units.len())),
             1 => {
                 let number = rng.u32(100..110);

@@ -205,12 +205,12 @@ impl World {
             stragglers: if rng.u8(..4) == 0 { rng.u32(1..3) } else { 0 },
             ignores_asking: rng.u8(..5) == 0,
             stop_command_works: rng.u8(..4) > 0,
-            outlives_kill: match rng.u8(..30) {
+            outlives_kill: match rng.u8(..10) {
                 0 => rng.u64(1000..20_000),
                 _ => rng.u64(..10),
             },
             drain: match rng.u8(..60) {
-                0 => rng.u64(1000..8000),
+                0 => rng.u64(1000..14_000),
                 _ => rng.u64(..20),
             },
             asked_early: false,

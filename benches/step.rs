@@ -1,0 +1,130 @@
+//! What deciding costs, as ratios within one run: `cargo bench --bench step`.
+//!
+//! Exits with 1 if a bound is not kept.
+#![expect(clippy::print_stdout, reason = "a benchmark tells its figures")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pk::domain::effect::Effect;
+use pk::domain::event::{Event, Fact};
+use pk::domain::plan::Plan;
+use pk::domain::set::{Options, UnitSet};
+use pk::domain::spec::{Command, Condition, Dependency, Program, UnitKind, UnitSpec};
+use pk::domain::time::Instant as Moment;
+
+/// Of the start of ten times as many units.
+const RATIO: f64 = 12.0;
+const NANOS_PER_NODE: u128 = 340;
+
+fn main() {
+    let few = best(|| start(1000));
+    let many = best(|| start(10_000));
+    let ratio = many.as_secs_f64() / few.as_secs_f64();
+    println!("start of  1,000 units: {few:>10.2?}");
+    println!("start of 10,000 units: {many:>10.2?}, {ratio:.1} times (at most {RATIO})");
+    let node = best(|| plan_layered(10_000, 4)).as_nanos() / 10_000;
+    println!("plan of 10,000 units, degree 4: {node} ns per node (at most {NANOS_PER_NODE})");
+    let (out, into) = (
+        best(|| start_fan_out(10_000)),
+        best(|| start_fan_in(10_000)),
+    );
+    println!("start of 10,000 on one: {out:.2?}, of one on 10,000: {into:.2?}");
+    if ratio > RATIO || node > NANOS_PER_NODE {
+        std::process::exit(1);
+    }
+}
+
+/// The shortest of some: what disturbs a run only makes it longer.
+fn best(measure: impl Fn() -> Duration) -> Duration {
+    (0..9).map(|_| measure()).min().unwrap_or_default()
+}
+
+fn unit(name: String) -> UnitSpec {
+    let program = Program::Command(Command::Exec(vec!["true".into()]));
+    UnitSpec::new(name.as_str().into(), UnitKind::Service, program, "/".into())
+}
+
+fn depend(unit: &mut UnitSpec, on: usize) {
+    unit.depends_on.push(Dependency {
+        unit: format!("u{on}").as_str().into(),
+        condition: Condition::Started,
+        restart: false,
+        required: true,
+    });
+}
+
+fn units(count: usize, shape: impl Fn(usize, &mut UnitSpec)) -> Vec<Arc<UnitSpec>> {
+    let unit = |number| {
+        let mut unit = unit(format!("u{number}"));
+        shape(number, &mut unit);
+        Arc::new(unit)
+    };
+    (0..count).map(unit).collect()
+}
+
+fn start(count: usize) -> Duration {
+    start_all(units(count, |_, _| {}))
+}
+
+fn start_fan_out(count: usize) -> Duration {
+    start_all(units(count, |number, unit| {
+        if number > 0 {
+            depend(unit, 0);
+        }
+    }))
+}
+
+fn start_fan_in(count: usize) -> Duration {
+    start_all(units(count, |number, unit| {
+        if number == 0 {
+            (1..count).for_each(|on| depend(unit, on));
+        }
+    }))
+}
+
+/// From the first step to the last unit's running.
+fn start_all(units: Vec<Arc<UnitSpec>>) -> Duration {
+    let Ok(plan) = Plan::new("bench", units) else {
+        return Duration::MAX;
+    };
+    let mut set = UnitSet::new(&Arc::new(plan), Options::default(), 1);
+    let begin = Instant::now();
+    let mut effects = Vec::new();
+    set.begin(Moment::START, &mut effects);
+    while !effects.is_empty() {
+        let spawned: Vec<_> = effects
+            .drain(..)
+            .filter_map(|effect| {
+                if let Effect::Spawn { run, .. } = effect {
+                    Some(run)
+                } else {
+                    None
+                }
+            })
+            .collect();
+        for run in spawned {
+            let fact = Fact::Spawned { pid: 7 };
+            set.step(Moment::START, Event::Fact { run, fact }, &mut effects);
+        }
+    }
+    black_box(&set);
+    begin.elapsed()
+}
+
+/// A random graph in layers of a hundred, each unit on `degree` units of the layer before.
+fn plan_layered(count: usize, degree: usize) -> Duration {
+    let units = units(count, |number, unit| {
+        let mut rng = fastrand::Rng::with_seed(number as u64);
+        let layer = number / 100;
+        for _ in 0..degree * usize::from(layer > 0) {
+            depend(unit, (layer - 1) * 100 + rng.usize(..100));
+        }
+    });
+    let begin = Instant::now();
+    let plan = Plan::new("bench", units);
+    let took = begin.elapsed();
+    drop(black_box(plan));
+    took
+}
