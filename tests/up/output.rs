@@ -99,7 +99,7 @@ fn lines_come_in_order_and_whole() {
 fn a_reader_that_stands_still_stops_neither_units_nor_pk() {
     use rustix::process::{Pid, Signal, kill_process};
 
-    let yaml = "services:\n  loud: {command: 'echo $$ > pid; yes'}\n";
+    let yaml = "services:\n  loud: {command: 'echo $$ > pid; yes', shutdown: {timeout: 10m}}\n";
     let pk = Pk::stack(yaml, ["up"]);
     let (reader, writer) = std::io::pipe().unwrap();
     let pid_file = pk.path("pid");
@@ -110,6 +110,7 @@ fn a_reader_that_stands_still_stops_neither_units_nor_pk() {
     });
     // Whatever pk is writing at that time, it hears the signal, and the unit ends.
     kill_process(pid, Signal::INT).unwrap();
+    let asked = std::time::Instant::now();
     poll("the end of the unit", || {
         let others = pk
             .members()
@@ -117,6 +118,7 @@ fn a_reader_that_stands_still_stops_neither_units_nor_pk() {
             .filter(|(member, _)| *member != child.id().cast_signed());
         (others.count() == 0).then_some(())
     });
+    assert!(asked.elapsed().as_secs() < 5, "{:?}", asked.elapsed());
     // There is nothing left but to print, which nobody reads: a signal ends that, too.
     poll("the end of pk", || {
         kill_process(pid, Signal::INT).ok();
