@@ -161,8 +161,8 @@ pub fn short_duration(duration: Duration) -> String {
     match millis {
         0 => format!("{}us", duration.as_micros()),
         1..=999 => format!("{millis}ms"),
-        1_000..=9_999 => format!("{:.1}s", duration.as_secs_f64()),
-        10_000..=59_999 => format!("{}s", millis / 1000),
+        1_000..=9_999 if !millis.is_multiple_of(1000) => format!("{:.1}s", duration.as_secs_f64()),
+        1_000..=59_999 => format!("{}s", millis / 1000),
         60_000..=3_599_999 => format!("{}m{:02}s", millis / 60_000, millis / 1000 % 60),
         _ => format!("{}h{:02}m", millis / 3_600_000, millis / 60_000 % 60),
     }
