@@ -97,6 +97,11 @@ impl Pk {
         self.folder.path().join(name)
     }
 
+    /// The processes of this test, when its command was started by hand.
+    pub fn members(&self) -> Vec<(i32, String)> {
+        self.marker.members()
+    }
+
     /// Exactly what is to be on stdout, after [`filtered`].
     pub fn stdout(mut self, text: &str) -> Self {
         self.stdout = Some(text.to_owned());
