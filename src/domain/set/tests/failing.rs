@@ -199,7 +199,7 @@ fn a_stuck_run_that_goes_after_the_end_starts_nothing() {
     stack.pass(2000);
     assert_eq!(
         stack.status("it"),
-        "skipped: waited 1.0s for its former run to end"
+        "skipped: waited 1s for its former run to end"
     );
     stack.exits("other", 0).done();
     assert!(stack.set.verdict().is_some());
