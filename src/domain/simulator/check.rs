@@ -249,7 +249,10 @@ impl Life<'_> {
     pub fn needs(&self, id: InstanceId) -> Vec<(InstanceId, Dependency)> {
         let spec = self.machine(id).spec();
         let plan = self.set.plan();
-        let spec = plan.get(spec.name.as_str()).unwrap_or(spec);
+        // What leaves has the dependencies that it was started with.
+        let stays = !self.set.is_removed(id);
+        let now = plan.get(spec.name.as_str()).filter(|_| stays);
+        let spec = now.unwrap_or(spec);
         let mut needs = Vec::new();
         for dependency in &spec.depends_on {
             let Some(unit) = plan.get(dependency.unit.as_str()) else {
