@@ -7,6 +7,7 @@
 //! See [`Phase`] for the drawing. `docs` of each input below say what it means; an input
 //! that a phase has no use for changes nothing.
 
+mod armed;
 mod facts;
 mod ladder;
 mod seen;
@@ -15,6 +16,8 @@ mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use armed::ArmedDeadlines;
 
 use super::change::{Change, UnitChange, What};
 use super::effect::Effect;
@@ -71,7 +74,7 @@ pub struct Machine {
     since: Instant,
     attempt: Attempt,
     epoch: Epoch,
-    armed: [Option<(Epoch, Instant)>; DeadlineKind::ALL.len()],
+    armed: ArmedDeadlines,
     health: Health,
     probing: Vec<ProbeRole>,
     history: History,
@@ -102,7 +105,7 @@ impl Machine {
             since: now,
             attempt: Attempt::default(),
             epoch: Epoch::default(),
-            armed: [None; DeadlineKind::ALL.len()],
+            armed: ArmedDeadlines::default(),
             health: Health::default(),
             probing: Vec::new(),
             history: History::default(),
@@ -242,7 +245,7 @@ impl Machine {
     }
 
     fn deadline(&mut self, kind: DeadlineKind, ctx: &mut Context<'_>) {
-        self.armed[kind as usize] = None;
+        self.armed.disarm(kind);
         match kind {
             // The set knows what it waited for, and says it with `Skip`.
             DeadlineKind::Wait => {}
@@ -402,7 +405,7 @@ impl Machine {
 
     fn arm(&mut self, kind: DeadlineKind, at: Instant, ctx: &mut Context<'_>) {
         self.epoch = Epoch(self.epoch.0.wrapping_add(1));
-        self.armed[kind as usize] = Some((self.epoch, at));
+        self.armed.arm(kind, self.epoch, at);
         ctx.effects.push(Effect::Arm(Armed {
             deadline: Deadline {
                 instance: self.instance,
@@ -414,11 +417,11 @@ impl Machine {
     }
 
     fn disarm(&mut self, kind: DeadlineKind) {
-        self.armed[kind as usize] = None;
+        self.armed.disarm(kind);
     }
 
     fn disarm_all(&mut self) {
-        self.armed = [None; DeadlineKind::ALL.len()];
+        self.armed.disarm_all();
     }
 
     fn publish(&self, change: UnitChange, ctx: &mut Context<'_>) {
@@ -445,7 +448,7 @@ impl Machine {
     /// Whether that deadline is the one that is armed now.
     #[must_use]
     pub fn is_armed(&self, deadline: Deadline) -> bool {
-        self.armed[deadline.kind as usize].is_some_and(|(epoch, _)| epoch == deadline.epoch)
+        self.armed.epoch(deadline.kind) == Some(deadline.epoch)
     }
 
     /// Whether a fact of that run is of any concern.

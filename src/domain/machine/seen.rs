@@ -118,6 +118,6 @@ impl Machine {
     pub fn deadlines(&self) -> impl Iterator<Item = (DeadlineKind, Instant)> + '_ {
         DeadlineKind::ALL
             .into_iter()
-            .filter_map(|kind| self.armed[kind as usize].map(|(_, at)| (kind, at)))
+            .filter_map(|kind| self.armed.at(kind).map(|at| (kind, at)))
     }
 }
