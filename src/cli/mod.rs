@@ -21,6 +21,7 @@ mod inspect;
 mod live;
 mod output;
 mod resolve;
+mod signals;
 mod stack;
 mod words;
 mod wrap;
@@ -37,6 +38,8 @@ use output::Output;
 /// Does what the arguments say.
 #[must_use]
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // Before there is another thread: all of them shall hear what is sent.
+    crate::contain::unblock_signals();
     let output = Output::detect();
     let end = match Cli::try_parse_from(args) {
         Ok(cli) => run(&cli, &output),

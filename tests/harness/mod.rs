@@ -44,6 +44,7 @@ pub struct Pk {
     folder: tempfile::TempDir,
     cwd: Option<PathBuf>,
     marker: Marker,
+    through: Vec<String>,
     args: Vec<String>,
     env: Vec<(String, Option<String>)>,
     stdout: Option<String>,
@@ -62,6 +63,7 @@ impl Pk {
             folder,
             cwd: None,
             marker,
+            through: Vec::new(),
             args: args.into_iter().map(str::to_owned).collect(),
             env: Vec::new(),
             stdout: None,
@@ -141,9 +143,23 @@ impl Pk {
         Running::new(self.folder, self.marker, command)
     }
 
+    /// Lets another program, which becomes pk by exec, start it.
+    pub fn through(mut self, program: &[&str]) -> Self {
+        self.through = program.iter().map(ToString::to_string).collect();
+        self
+    }
+
     /// The command itself, for what the harness does not know.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pk"));
+        let mut words = self.through.iter().map(String::as_str);
+        let mut command = match words.next() {
+            Some(program) => Command::new(program),
+            None => Command::new(env!("CARGO_BIN_EXE_pk")),
+        };
+        command.args(words);
+        if !self.through.is_empty() {
+            command.arg(env!("CARGO_BIN_EXE_pk"));
+        }
         command
             .args(&self.args)
             .current_dir(self.cwd.as_deref().unwrap_or(self.folder.path()))
