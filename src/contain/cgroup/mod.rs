@@ -1,0 +1,186 @@
+//! Control groups, version 2 (`cgroups(7)`): what holds every descendant whatever it does.
+//!
+//! ```text
+//!  <mount>/<own cgroup>/pk.PID.START/      one per pk: the stand
+//!                          └── NAME.N/     one per group, removed when it is empty
+//! ```
+//!
+//! A stand is named by the process that made it: number and start time. So whoever comes
+//! later can tell the stand of a living pk from what a dead one left behind.
+
+mod discover;
+mod events;
+mod stand;
+
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+pub(super) use discover::Refusal;
+use events::Events;
+pub(super) use stand::Stand;
+
+/// One cgroup, made for one group.
+#[derive(Debug)]
+pub(super) struct Cgroup {
+    path: PathBuf,
+    dir: OwnedFd,
+    events: Events,
+    removed: AtomicBool,
+}
+
+impl Cgroup {
+    fn create(path: PathBuf) -> io::Result<Self> {
+        fs::create_dir(&path)?;
+        let opened = open_dir(&path).and_then(|dir| {
+            let events = Events::open(&dir)?;
+            Ok((dir, events))
+        });
+        match opened {
+            Ok((dir, events)) => Ok(Self {
+                path,
+                dir,
+                events,
+                removed: AtomicBool::new(false),
+            }),
+            Err(error) => {
+                let _ = fs::remove_dir(&path);
+                Err(error)
+            }
+        }
+    }
+
+    /// For `CLONE_INTO_CGROUP`.
+    pub fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// `cgroup.procs`, for a child that joins by itself.
+    pub fn open_procs(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(&self.dir, "cgroup.procs", flags, Mode::empty())?)
+    }
+
+    /// Every process in it and in what was made below it, zombies included.
+    pub fn processes(&self) -> io::Result<Vec<Pid>> {
+        let mut found = Vec::new();
+        for path in self.subtree()? {
+            let text = match fs::read_to_string(path.join("cgroup.procs")) {
+                Ok(text) => text,
+                // Removed since it was listed, or of a kind that holds threads only.
+                Err(_) => continue,
+            };
+            found.extend(text.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)));
+        }
+        Ok(found)
+    }
+
+    /// Whether any process is in it or below it that is no zombie.
+    pub fn is_populated(&self) -> io::Result<bool> {
+        if self.removed.load(Ordering::Acquire) {
+            return Ok(false);
+        }
+        self.events.is_populated()
+    }
+
+    /// Resolves once none is.
+    pub async fn emptied(&self) -> io::Result<()> {
+        self.events.emptied().await
+    }
+
+    /// SIGKILL to everything in it, frozen or just being made.
+    pub fn kill(&self) -> io::Result<()> {
+        match self.write("cgroup.kill", "1") {
+            Err(error) if is(&error, Errno::NOENT) || is(&error, Errno::NODEV) => {
+                if self.path.exists() {
+                    // Linux before 5.14.
+                    self.sweep()
+                } else {
+                    Ok(())
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// Freezes, kills one by one, thaws: nothing can be made meanwhile.
+    fn sweep(&self) -> io::Result<()> {
+        self.write("cgroup.freeze", "1")?;
+        for pid in self.processes()? {
+            if let Ok(pidfd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+                let _ = rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
+            }
+        }
+        self.write("cgroup.freeze", "0")
+    }
+
+    /// Removes it and what was made below it. `false`: something lives in it still.
+    pub fn remove(&self) -> io::Result<bool> {
+        let mut paths = self.subtree()?;
+        paths.reverse();
+        for path in paths {
+            match fs::remove_dir(&path) {
+                Ok(()) => {}
+                Err(error) if is(&error, Errno::NOENT) => {}
+                Err(error) if is(&error, Errno::BUSY) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        self.removed.store(true, Ordering::Release);
+        Ok(true)
+    }
+
+    fn subtree(&self) -> io::Result<Vec<PathBuf>> {
+        subtree(&self.path)
+    }
+
+    fn write(&self, file: &str, text: &str) -> io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.dir, file, flags, Mode::empty())?;
+        fs::File::from(fd).write_all(text.as_bytes())
+    }
+
+    /// The text of one of its files.
+    pub fn read(&self, file: &str) -> io::Result<String> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.dir, file, flags, Mode::empty())?;
+        let mut text = String::new();
+        fs::File::from(fd).read_to_string(&mut text)?;
+        Ok(text)
+    }
+}
+
+/// `path` and every cgroup below it, outer ones first.
+fn subtree(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = vec![path.to_owned()];
+    let mut next = 0;
+    while let Some(path) = found.get(next).cloned() {
+        next += 1;
+        let entries = match fs::read_dir(&path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        for entry in entries.flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                found.push(entry.path());
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn open_dir(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
+fn is(error: &io::Error, errno: Errno) -> bool {
+    error.raw_os_error() == Some(errno.raw_os_error())
+}

@@ -1,0 +1,148 @@
+//! The cgroup under which one pk makes all its others.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, getpid};
+
+use super::discover::{Refusal, own_cgroup};
+use super::{Cgroup, subtree};
+use crate::contain::census;
+
+/// What the name of every stand begins with.
+const PREFIX: &str = "pk.";
+
+/// A stand. Removed when it is dropped, if nothing is left in it.
+#[derive(Debug)]
+pub(in crate::contain) struct Stand {
+    path: PathBuf,
+    next: AtomicU64,
+}
+
+/// What a dead pk had left behind, and was cleaned up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftOver {
+    /// Processes that were alive.
+    pub processes: usize,
+}
+
+impl Stand {
+    /// Makes the stand of this process below its own cgroup, after emptying and removing
+    /// those that dead ones left there.
+    ///
+    /// # Errors
+    /// Why no cgroup can be had.
+    pub fn raise() -> Result<(Self, LeftOver), Refusal> {
+        let own = own_cgroup()?;
+        let left_over = clear_left_overs(&own);
+        let path = own.join(name_of(getpid()));
+        let refused = |cause| Refusal::NotWritable {
+            path: own.clone(),
+            cause,
+        };
+        match fs::create_dir(&path) {
+            Ok(()) => {}
+            // Another containment of this same process.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(refused(error)),
+        }
+        let stand = Self {
+            path,
+            next: AtomicU64::new(0),
+        };
+        Ok((stand, left_over))
+    }
+
+    /// A cgroup of its own for a group; the name is for people who look there.
+    pub fn create(&self, name: &str) -> io::Result<Cgroup> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        Cgroup::create(self.path.join(format!("{name}.{number}")))
+    }
+}
+
+impl Drop for Stand {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.path);
+    }
+}
+
+/// The name of the stand of a process: start times tell apart those that had one number.
+fn name_of(pid: Pid) -> String {
+    let start = census::row(pid).map_or(0, |row| row.start);
+    format!("{PREFIX}{}.{start}", pid.as_raw_nonzero())
+}
+
+/// Whether the process that made a stand of this name is gone.
+fn is_left_over(name: &str) -> bool {
+    let Some((pid, start)) = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('.')) else {
+        return false;
+    };
+    let (Ok(pid), Ok(start)) = (pid.parse::<i32>(), start.parse::<u64>()) else {
+        return false;
+    };
+    let Some(pid) = Pid::from_raw(pid) else {
+        return false;
+    };
+    census::row(pid).is_none_or(|row| row.start != start || row.zombie)
+}
+
+/// How long left-overs may take to die.
+const CLEAR_LIMIT: Duration = Duration::from_millis(500);
+
+fn clear_left_overs(own: &Path) -> LeftOver {
+    let mut left_over = LeftOver::default();
+    let Ok(entries) = fs::read_dir(own) else {
+        return left_over;
+    };
+    let dead: Vec<PathBuf> = entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_str().is_some_and(is_left_over))
+        .map(|entry| entry.path())
+        .collect();
+    // All are killed first and waited for afterwards.
+    for path in &dead {
+        left_over.processes += count(path);
+        let _ = fs::write(path.join("cgroup.kill"), "1");
+    }
+    let deadline = Instant::now() + CLEAR_LIMIT;
+    for path in &dead {
+        while !remove(path) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    left_over
+}
+
+fn count(path: &Path) -> usize {
+    let paths = subtree(path).unwrap_or_default();
+    paths
+        .iter()
+        .filter_map(|path| fs::read_to_string(path.join("cgroup.procs")).ok())
+        .map(|text| text.lines().count())
+        .sum()
+}
+
+fn remove(path: &Path) -> bool {
+    let mut paths = subtree(path).unwrap_or_default();
+    paths.reverse();
+    paths.iter().all(|path| match fs::remove_dir(path) {
+        Ok(()) => true,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_living_process_has_no_left_overs() {
+        assert!(!is_left_over(&name_of(getpid())));
+        assert!(is_left_over(&format!("{PREFIX}{}.1", getpid().as_raw_nonzero())));
+        assert!(!is_left_over("pk.x.y"));
+        assert!(!is_left_over("system.slice"));
+    }
+}
