@@ -127,7 +127,7 @@ async fn a_stranger_that_keeps_the_pipe_and_floods_it_holds_up_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let end = dir.path().join("end");
     let script = format!(
-        "echo before; setsid sh -c 'while [ ! -e {0} ]; do echo flood; done' & \
+        "echo before; setsid sh -c 'yes & while [ ! -e {0} ]; do sleep 0.01; done; kill $!' & \
          while :; do sleep 0.01; done",
         end.display()
     );

@@ -113,8 +113,9 @@ impl Shared {
             return;
         }
         self.taps.show(origin.run, &batch);
-        let time = Timestamp::now();
         let mut state = self.lock();
+        // Under the lock, so that a later line has no earlier time.
+        let time = Timestamp::now();
         let seq = state.seq;
         state.seq += batch.len() as u64;
         let ring = state.rings.entry(origin.run.instance).or_default();

@@ -52,7 +52,7 @@ fn children() -> Vec<String> {
 fn a_child_ignores_no_signal_whatever_is_inherited() {
     if !alone(
         "a_child_ignores_no_signal_whatever_is_inherited",
-        "trap '' HUP INT QUIT USR1 CHLD PIPE",
+        "trap '' HUP INT QUIT USR1 PIPE",
     ) {
         return;
     }
@@ -66,8 +66,20 @@ fn a_child_ignores_no_signal_whatever_is_inherited() {
             let mask = u64::from_str_radix(mask, 16).unwrap() & !(0b11 << 31);
             assert_eq!(mask, 0, "{line}");
         }
-        // SIGCHLD is back at its default here, or there would be no status to have.
-        assert_eq!(soon(running.exited()).await.unwrap(), [ExitStatus::SUCCESS]);
+    });
+}
+
+/// No shell ignores SIGCHLD, so perl has to.
+#[test]
+fn a_status_is_there_also_where_sigchld_is_ignored() {
+    const NAME: &str = "a_status_is_there_also_where_sigchld_is_ignored";
+    let ignoring = "exec perl -e '$SIG{CHLD} = \"IGNORE\"; exec @ARGV' \"$0\" \"$@\"";
+    if !alone(NAME, ignoring) {
+        return;
+    }
+    block_on(async {
+        let (_group, running) = spawn("exit 6");
+        assert_eq!(soon(running.exited()).await.unwrap(), [ExitStatus::Code(6)]);
     });
 }
 

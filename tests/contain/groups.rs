@@ -109,13 +109,14 @@ async fn a_leader_is_a_zombie_until_the_release() {
 
 #[tokio::test]
 async fn a_member_that_leaves_the_group_does_not_hold_up_its_emptiness() {
-    // The shell gives its background job a group of its own half a second later.
+    // It is waited for before it leaves.
     let (group, mut running) = spawn(
-        "perl -e 'select undef, undef, undef, 0.2; setpgrp(0, 0); print \"$$\\n\"; \
-         close STDOUT; sleep 1000' & exit 0",
+        "perl -e '$| = 1; select undef, undef, undef, 0.3; setpgrp(0, 0); print \"$$\\n\"; \
+         sleep 1000' & exit 0",
     );
-    let pid = line(running.take_outputs().remove(0)).await.0;
-    soon(group.emptied()).await.unwrap();
+    let stdout = running.take_outputs().remove(0);
+    let (emptied, (pid, _rest)) = tokio::join!(soon(group.emptied()), line(stdout));
+    emptied.unwrap();
     assert!(lives(&pid));
     group.release().await.unwrap();
     assert!(lives(&pid), "it is no member");
