@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::registry;
@@ -22,11 +23,16 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Watches a child that was just made and that nothing else reaps.
-    pub fn observe(pid: Pid) -> io::Result<Self> {
+    /// Watches a child that was just made and that nothing else reaps; `pidfd` if it came
+    /// with one.
+    pub fn observe(pid: Pid, pidfd: Option<OwnedFd>) -> io::Result<Self> {
+        let pidfd = match pidfd {
+            Some(pidfd) => sys::watch_fd(pidfd, Interest::READABLE)?,
+            None => sys::watch(pid)?,
+        };
         Ok(Self {
             pid,
-            pidfd: sys::watch(pid)?,
+            pidfd,
             status: OnceLock::new(),
         })
     }

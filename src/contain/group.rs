@@ -106,7 +106,7 @@ impl Group {
     /// The stage that was not started and why. Those before it were killed.
     pub fn spawn(&self, request: &SpawnRequest) -> Result<Running, SpawnError> {
         let mut inner = self.lock();
-        let Spawned { children, outputs } = spawn::spawn(request, inner.number(), inner.released)?;
+        let Spawned { children, outputs } = spawn::spawn(request, inner.number(), None, inner.released)?;
         inner.children.extend(children.iter().cloned());
         inner.proven_empty = false;
         Ok(Running { children, outputs })

@@ -26,7 +26,9 @@
 //! longer a member; see [`Containment::describe`].
 
 mod census;
+mod cgroup;
 mod child;
+mod clone;
 mod error;
 mod group;
 mod helper;

@@ -13,7 +13,9 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
+use super::cgroup::Cgroup;
 use super::child::Child;
+use super::clone::{self, ChildStep, CloneError, Join};
 use super::error::{SpawnCause, SpawnError, Step};
 use super::registry;
 use super::request::SpawnRequest;
@@ -73,6 +75,7 @@ impl Drop for Partial {
 pub(super) fn spawn(
     request: &SpawnRequest,
     group: Option<Pid>,
+    cgroup: Option<&Cgroup>,
     released: bool,
 ) -> Result<Spawned, SpawnError> {
     let stages = request.stages();
@@ -115,7 +118,7 @@ pub(super) fn spawn(
             stdout: stdout.as_fd(),
             stderr: stderr.as_fd(),
         };
-        let child = start(&process, executable).map_err(failed(index))?;
+        let child = start(&process, executable, cgroup).map_err(failed(index))?;
         if group.is_none() && index == 0 {
             partial.founded = Some(child.pid());
         }
@@ -137,34 +140,89 @@ pub(super) fn spawn(
 /// Tries when the program is open for writing, a millisecond apart.
 const BUSY_TRIES: usize = 20;
 
-fn start(process: &NewProcess<'_>, executable: &Executable) -> Result<Child, SpawnCause> {
+fn start(
+    process: &NewProcess<'_>,
+    executable: &Executable,
+    cgroup: Option<&Cgroup>,
+) -> Result<Child, SpawnCause> {
     let _unknown_child = registry::spawning();
     let mut tries = 0;
-    let pid = loop {
-        match sys::spawn(process) {
-            Ok(pid) => break pid,
+    let (pid, pidfd) = loop {
+        match make(process, cgroup) {
+            Ok(made) => break made,
             // A program that was just written may be open in a process that is between its
             // making and its exec, for as long as that takes.
-            Err(error) if is(&error, Errno::TXTBSY) && tries < BUSY_TRIES => {
+            Err(MakeError::Refused(error)) if is(&error, Errno::TXTBSY) && tries < BUSY_TRIES => {
                 tries += 1;
                 thread::sleep(Duration::from_millis(1));
             }
-            Err(error) => {
+            Err(MakeError::Refused(error)) => {
                 return Err(match error.raw_os_error() {
                     Some(errno) => executable.diagnose(errno),
                     None => other(Step::Process, "cannot make the process")(error),
                 });
             }
+            Err(MakeError::Cgroup(error)) => {
+                return Err(limit(Step::Process, "cannot put the process into its cgroup")(error));
+            }
         }
     };
     registry::remember(pid);
-    Child::observe(pid).map_err(|error| {
+    Child::observe(pid, pidfd).map_err(|error| {
         // Our child, not reaped: the number is its own.
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         registry::forget(pid);
         let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
         limit(Step::Observe, "cannot watch the process")(error)
     })
+}
+
+enum MakeError {
+    Refused(io::Error),
+    Cgroup(io::Error),
+}
+
+/// By `clone3` where there is one, by `posix_spawn` else. A kernel that refuses to make the
+/// child in its cgroup lets it join before it executes anything.
+fn make(
+    process: &NewProcess<'_>,
+    cgroup: Option<&Cgroup>,
+) -> Result<(Pid, Option<OwnedFd>), MakeError> {
+    let join = cgroup.map_or(Join::None, |cgroup| Join::Born(cgroup.dir()));
+    let error = match clone::spawn(process, join) {
+        Ok((pid, pidfd)) => return Ok((pid, Some(pidfd))),
+        Err(error) => error,
+    };
+    let unsupported = [Errno::NOSYS, Errno::PERM, Errno::INVAL, Errno::ACCESS, Errno::OPNOTSUPP]
+        .iter()
+        .any(|&errno| is(&error.cause, errno));
+    if error.step != ChildStep::None || !unsupported {
+        return Err(refused(error));
+    }
+    match cgroup {
+        Some(cgroup) => {
+            let procs = cgroup.open_procs().map_err(MakeError::Cgroup)?;
+            match clone::spawn(process, Join::Write(procs.as_fd())) {
+                Ok((pid, pidfd)) => Ok((pid, Some(pidfd))),
+                Err(error) => Err(refused(error)),
+            }
+        }
+        None => match sys::spawn(process) {
+            Ok(pid) => Ok((pid, None)),
+            Err(error) => Err(MakeError::Refused(error)),
+        },
+    }
+}
+
+fn refused(error: CloneError) -> MakeError {
+    match error.step {
+        ChildStep::Cgroup => MakeError::Cgroup(error.cause),
+        ChildStep::None
+        | ChildStep::Session
+        | ChildStep::Descriptors
+        | ChildStep::Directory
+        | ChildStep::Execute => MakeError::Refused(error.cause),
+    }
 }
 
 fn pipe() -> Result<(OwnedFd, OwnedFd), SpawnCause> {

@@ -87,10 +87,14 @@ pub(super) fn signal_pidfd(pidfd: BorrowedFd<'_>, signal: Signal) -> io::Result<
 /// Opens a pidfd and registers it with the current runtime; it gets readable when the process
 /// has ended (`pidfd_open(2)`).
 pub(super) fn watch(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
-    let pidfd = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
+    watch_fd(pidfd_open(pid, PidfdFlags::NONBLOCK)?, Interest::READABLE)
+}
+
+/// Registers a descriptor with the current runtime.
+pub(super) fn watch_fd(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` is open for as long as it lives, gives the same descriptor on every
     // call, and is owned by the `AsyncFd` from here on.
-    unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }.map_err(io::Error::from)
+    unsafe { AsyncFd::register_with_interest(fd, interest) }.map_err(io::Error::from)
 }
 
 /// Sets SIGCHLD to its default if it is ignored.

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::contain::sys;
@@ -19,7 +20,7 @@ impl Events {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let file = rustix::fs::openat(dir, "cgroup.events", flags, Mode::empty())?;
         Ok(Self {
-            file: sys::watch_priority(file)?,
+            file: sys::watch_fd(file, Interest::PRIORITY)?,
         })
     }
 
@@ -41,7 +42,7 @@ impl Events {
             if !self.is_populated()? {
                 return Ok(());
             }
-            let mut guard = self.file.ready(tokio::io::Interest::PRIORITY).await?;
+            let mut guard = self.file.ready(Interest::PRIORITY).await?;
             guard.clear_ready();
         }
     }
