@@ -42,7 +42,8 @@ async fn an_exit_is_seen_while_a_descendant_holds_the_pipe() {
     assert_eq!(members[0].pid.to_string(), pid);
     assert!(matches!(
         group.release().await,
-        Err(ContainError::NotEmpty(left)) if left == members
+        // Its name may have changed: it executes sleep only some time after it was made.
+        Err(ContainError::NotEmpty(left)) if left.len() == 1 && left[0].pid == members[0].pid
     ));
     assert!(lives(&pid), "a refused release must not kill");
     assert_eq!(group.kill().unwrap(), Delivery::Sent);
