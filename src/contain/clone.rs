@@ -92,7 +92,10 @@ struct Task {
 }
 
 /// Starts a process and returns once it executes its program.
-pub(super) fn spawn(process: &NewProcess<'_>, join: Join<'_>) -> Result<(Pid, OwnedFd), CloneError> {
+pub(super) fn spawn(
+    process: &NewProcess<'_>,
+    join: Join<'_>,
+) -> Result<(Pid, OwnedFd), CloneError> {
     let argv = pointers(process.argv);
     let environment = pointers(process.environment);
     let null = open_null().map_err(before)?;
@@ -118,7 +121,8 @@ pub(super) fn spawn(process: &NewProcess<'_>, join: Join<'_>) -> Result<(Pid, Ow
     let stack = Stack::new().map_err(before)?;
     let mut pidfd: c_int = -1;
     let mut args = CloneArgs {
-        flags: (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64 | CLONE_CLEAR_SIGHAND,
+        flags: (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64
+            | CLONE_CLEAR_SIGHAND,
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
         stack: stack.base as u64,
@@ -179,12 +183,20 @@ fn step(number: u32) -> ChildStep {
 }
 
 fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
-    strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect()
+    strings
+        .iter()
+        .map(|s| s.as_ptr())
+        .chain([ptr::null()])
+        .collect()
 }
 
 fn open_null() -> io::Result<OwnedFd> {
     let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
-    Ok(rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty())?)
+    Ok(rustix::fs::open(
+        "/dev/null",
+        flags,
+        rustix::fs::Mode::empty(),
+    )?)
 }
 
 /// The signals that this process ignores, as bits from 0 for signal 1: the child would

@@ -8,7 +8,7 @@
 //! Its children stay unreaped until it is released, which keeps its number its own (see the
 //! [module](super)). It must not decide when to signal, nor wait on behalf of its owner.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -16,8 +16,9 @@ use rustix::process::Pid;
 use tokio::time::{sleep, timeout};
 
 use super::census::{self, Row};
+use super::cgroup::{self, Cgroup, Stand};
 use super::child::Child;
-use super::error::{ContainError, SpawnError};
+use super::error::{ContainError, SpawnCause, SpawnError, Step};
 use super::mechanism::Mechanism;
 use super::registry;
 use super::request::SpawnRequest;
@@ -56,7 +57,11 @@ pub struct Member {
 /// Processes that end together. Dropping it kills what is left of it.
 #[derive(Debug)]
 pub struct Group {
-    mechanism: Mechanism,
+    /// Where to make its cgroup; without one it is a process group alone.
+    stand: Option<Arc<Stand>>,
+    name: String,
+    /// Made with the first process.
+    cgroup: OnceLock<Arc<Cgroup>>,
     inner: Mutex<Inner>,
 }
 
@@ -85,16 +90,21 @@ impl Inner {
 }
 
 impl Group {
-    pub(super) fn new(mechanism: Mechanism) -> Self {
+    pub(super) fn new(stand: Option<Arc<Stand>>, name: &str) -> Self {
         Self {
-            mechanism,
+            stand,
+            name: name.to_owned(),
+            cgroup: OnceLock::new(),
             inner: Mutex::default(),
         }
     }
 
     #[must_use]
     pub fn mechanism(&self) -> Mechanism {
-        self.mechanism
+        match self.stand {
+            Some(_) => Mechanism::Cgroup,
+            None => Mechanism::ProcessGroup,
+        }
     }
 
     /// Starts every stage of `request` in this group. Returns once each executes its program.
@@ -106,10 +116,32 @@ impl Group {
     /// The stage that was not started and why. Those before it were killed.
     pub fn spawn(&self, request: &SpawnRequest) -> Result<Running, SpawnError> {
         let mut inner = self.lock();
-        let Spawned { children, outputs } = spawn::spawn(request, inner.number(), None, inner.released)?;
+        let cgroup = self.cgroup_for(request)?;
+        let Spawned { children, outputs } =
+            spawn::spawn(request, inner.number(), cgroup, inner.released)?;
         inner.children.extend(children.iter().cloned());
         inner.proven_empty = false;
         Ok(Running { children, outputs })
+    }
+
+    fn cgroup_for(&self, request: &SpawnRequest) -> Result<Option<&Cgroup>, SpawnError> {
+        let Some(stand) = &self.stand else {
+            return Ok(None);
+        };
+        if self.cgroup.get().is_none() {
+            let made = stand.create(&self.name).map_err(|cause| SpawnError {
+                stage: 0,
+                stages: request.stages().len(),
+                cause: SpawnCause::Other {
+                    step: Step::Process,
+                    action: "cannot make its cgroup",
+                    cause,
+                },
+            })?;
+            // Spawning holds the lock, so nobody has been here meanwhile.
+            let _ = self.cgroup.set(Arc::new(made));
+        }
+        Ok(self.cgroup.get().map(|cgroup| &**cgroup))
     }
 
     /// Sends a signal.
@@ -123,7 +155,10 @@ impl Group {
             return Ok(Delivery::Gone);
         };
         let sent = match scope {
-            Scope::Group => sys::signal_group(number, signal),
+            Scope::Group => match self.cgroup.get() {
+                Some(cgroup) => cgroup.signal(signal),
+                None => sys::signal_group(number, signal),
+            },
             Scope::Leader => match inner.children[0].status() {
                 Ok(Some(_)) => return Ok(Delivery::Gone),
                 Ok(None) | Err(_) => inner.children[0].signal(signal),
@@ -143,6 +178,20 @@ impl Group {
     /// # Errors
     /// As [`Group::signal`].
     pub fn kill(&self) -> Result<Delivery, ContainError> {
+        if let Some(cgroup) = self.cgroup.get() {
+            let signal = Signal::KILL;
+            let killed = cgroup.kill();
+            // And whoever has moved itself out of the cgroup, but not out of the group.
+            let inner = self.lock();
+            let others = inner
+                .number()
+                .map(|number| sys::signal_group(number, signal));
+            killed.map_err(|cause| ContainError::Signal { signal, cause })?;
+            return Ok(match others {
+                Some(Ok(())) => Delivery::Sent,
+                Some(Err(_)) | None => Delivery::Gone,
+            });
+        }
         self.signal(Signal::KILL, Scope::Group)
     }
 
@@ -159,6 +208,10 @@ impl Group {
     /// # Errors
     /// [`ContainError::ProcessTable`].
     pub async fn is_empty(&self) -> Result<bool, ContainError> {
+        if let Some(cgroup) = self.cgroup.get() {
+            let populated = cgroup.is_populated().map_err(ContainError::ProcessTable)?;
+            return Ok(!populated);
+        }
         Ok(self.rows().await?.is_empty())
     }
 
@@ -167,6 +220,9 @@ impl Group {
     /// # Errors
     /// [`ContainError::ProcessTable`], [`ContainError::Wait`].
     pub async fn emptied(&self) -> Result<(), ContainError> {
+        if let Some(cgroup) = self.cgroup.get() {
+            return cgroup.emptied().await.map_err(ContainError::Wait);
+        }
         loop {
             let children = self.lock().children.clone();
             for child in children {
@@ -189,7 +245,13 @@ impl Group {
     pub async fn release(&self) -> Result<(), ContainError> {
         let rows = self.rows().await?;
         let mut inner = self.lock();
-        if !rows.is_empty() || !inner.all_exited() {
+        let removed = match self.cgroup.get() {
+            Some(cgroup) if rows.is_empty() => {
+                cgroup.remove().map_err(ContainError::ProcessTable)?
+            }
+            Some(_) | None => true,
+        };
+        if !rows.is_empty() || !removed || !inner.all_exited() {
             return Err(ContainError::NotEmpty(rows.iter().map(member).collect()));
         }
         // Whatever no census can see (made and gone between two looks) ends here at the
@@ -203,6 +265,14 @@ impl Group {
     }
 
     async fn rows(&self) -> Result<Vec<Row>, ContainError> {
+        if let Some(cgroup) = self.cgroup.get() {
+            if !cgroup.is_populated().map_err(ContainError::ProcessTable)? {
+                return Ok(Vec::new());
+            }
+            let pids = cgroup.processes().map_err(ContainError::ProcessTable)?;
+            let rows = pids.into_iter().filter_map(census::row);
+            return Ok(rows.filter(|row| !row.zombie).collect());
+        }
         let (number, children) = {
             let inner = self.lock();
             match inner.number() {
@@ -228,6 +298,11 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if !inner.released
+            && let Some(cgroup) = self.cgroup.get()
+        {
+            cgroup::abandon(cgroup);
+        }
         if let Some(number) = inner.number() {
             let _ = sys::signal_group(number, Signal::KILL);
         }

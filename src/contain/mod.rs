@@ -40,10 +40,11 @@ mod resolve;
 mod spawn;
 mod sys;
 
+pub use cgroup::{LeftOver, Refusal};
 pub use error::{ContainError, SpawnCause, SpawnError, Step};
 pub use group::{Delivery, Group, Member, Running, Scope};
 pub use helper::{HelperEnd, HelperOutput, run_helper};
-pub use mechanism::{Containment, Mechanism};
+pub use mechanism::{Choice, ChoiceError, Containment, Mechanism};
 pub use orphans::adopt_orphans;
 pub use request::{SpawnRequest, StageRequest};
 pub use spawn::{Output, Pipe};

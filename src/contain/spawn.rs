@@ -163,7 +163,10 @@ fn start(
                 });
             }
             Err(MakeError::Cgroup(error)) => {
-                return Err(limit(Step::Process, "cannot put the process into its cgroup")(error));
+                return Err(limit(
+                    Step::Process,
+                    "cannot put the process into its cgroup",
+                )(error));
             }
         }
     };
@@ -193,9 +196,15 @@ fn make(
         Ok((pid, pidfd)) => return Ok((pid, Some(pidfd))),
         Err(error) => error,
     };
-    let unsupported = [Errno::NOSYS, Errno::PERM, Errno::INVAL, Errno::ACCESS, Errno::OPNOTSUPP]
-        .iter()
-        .any(|&errno| is(&error.cause, errno));
+    let unsupported = [
+        Errno::NOSYS,
+        Errno::PERM,
+        Errno::INVAL,
+        Errno::ACCESS,
+        Errno::OPNOTSUPP,
+    ]
+    .iter()
+    .any(|&errno| is(&error.cause, errno));
     if error.step != ChildStep::None || !unsupported {
         return Err(refused(error));
     }

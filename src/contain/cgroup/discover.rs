@@ -19,7 +19,10 @@ pub enum Refusal {
     #[error("{path} cannot hold processes: {cause}")]
     CannotSpawn { path: PathBuf, cause: io::Error },
     #[error("{file} cannot be read: {cause}")]
-    Unreadable { file: &'static str, cause: io::Error },
+    Unreadable {
+        file: &'static str,
+        cause: io::Error,
+    },
 }
 
 /// The folder of this process's own cgroup.
@@ -69,10 +72,13 @@ fn unescape(text: &str) -> PathBuf {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
-        let code = (byte == b'\\').then(|| after.get(..3)).flatten().and_then(|digits| {
-            let digits = std::str::from_utf8(digits).ok()?;
-            u8::from_str_radix(digits, 8).ok()
-        });
+        let code = (byte == b'\\')
+            .then(|| after.get(..3))
+            .flatten()
+            .and_then(|digits| {
+                let digits = std::str::from_utf8(digits).ok()?;
+                u8::from_str_radix(digits, 8).ok()
+            });
         match code {
             Some(code) => {
                 bytes.push(code);
@@ -97,26 +103,43 @@ mod tests {
         32 30 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
 
     fn located(mounts: &str, cgroup: &str) -> Option<String> {
-        locate(mounts, cgroup).ok().map(|path| path.display().to_string())
+        locate(mounts, cgroup)
+            .ok()
+            .map(|path| path.display().to_string())
     }
 
     #[test]
     fn unified_and_hybrid_layouts() {
         let session = "0::/user.slice/session-2.scope\n";
-        assert_eq!(located(UNIFIED, session).as_deref(), Some("/sys/fs/cgroup/user.slice/session-2.scope"));
-        assert_eq!(located(HYBRID, "4:memory:/x\n0::/\n").as_deref(), Some("/sys/fs/cgroup/unified/"));
+        assert_eq!(
+            located(UNIFIED, session).as_deref(),
+            Some("/sys/fs/cgroup/user.slice/session-2.scope")
+        );
+        assert_eq!(
+            located(HYBRID, "4:memory:/x\n0::/\n").as_deref(),
+            Some("/sys/fs/cgroup/unified/")
+        );
     }
 
     #[test]
     fn a_container_sees_a_part() {
         let mounts = "25 30 0:23 /docker/abc /sys/fs/cgroup\\040x rw - cgroup2 cgroup2 rw\n";
-        assert_eq!(located(mounts, "0::/docker/abc/inner\n").as_deref(), Some("/sys/fs/cgroup x/inner"));
-        assert!(matches!(locate(mounts, "0::/elsewhere\n"), Err(Refusal::OutsideMount(_))));
+        assert_eq!(
+            located(mounts, "0::/docker/abc/inner\n").as_deref(),
+            Some("/sys/fs/cgroup x/inner")
+        );
+        assert!(matches!(
+            locate(mounts, "0::/elsewhere\n"),
+            Err(Refusal::OutsideMount(_))
+        ));
     }
 
     #[test]
     fn what_is_not_there_is_named() {
         assert!(matches!(locate("", "0::/\n"), Err(Refusal::NotMounted)));
-        assert!(matches!(locate(UNIFIED, "4:memory:/x\n"), Err(Refusal::NoOwnCgroup)));
+        assert!(matches!(
+            locate(UNIFIED, "4:memory:/x\n"),
+            Err(Refusal::NoOwnCgroup)
+        ));
     }
 }

@@ -12,18 +12,23 @@ mod discover;
 mod events;
 mod stand;
 
+use std::collections::HashSet;
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-pub(super) use discover::Refusal;
+use super::sys;
+use crate::domain::signal::Signal;
+pub use discover::Refusal;
 use events::Events;
+pub use stand::LeftOver;
 pub(super) use stand::Stand;
 
 /// One cgroup, made for one group.
@@ -64,19 +69,26 @@ impl Cgroup {
     /// `cgroup.procs`, for a child that joins by itself.
     pub fn open_procs(&self) -> io::Result<OwnedFd> {
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat(&self.dir, "cgroup.procs", flags, Mode::empty())?)
+        Ok(rustix::fs::openat(
+            &self.dir,
+            "cgroup.procs",
+            flags,
+            Mode::empty(),
+        )?)
     }
 
     /// Every process in it and in what was made below it, zombies included.
     pub fn processes(&self) -> io::Result<Vec<Pid>> {
         let mut found = Vec::new();
         for path in self.subtree()? {
-            let text = match fs::read_to_string(path.join("cgroup.procs")) {
-                Ok(text) => text,
-                // Removed since it was listed, or of a kind that holds threads only.
-                Err(_) => continue,
+            // Not readable: removed since it was listed, or of a kind that holds threads only.
+            let Ok(text) = fs::read_to_string(path.join("cgroup.procs")) else {
+                continue;
             };
-            found.extend(text.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)));
+            found.extend(
+                text.lines()
+                    .filter_map(|line| Pid::from_raw(line.parse().ok()?)),
+            );
         }
         Ok(found)
     }
@@ -92,6 +104,40 @@ impl Cgroup {
     /// Resolves once none is.
     pub async fn emptied(&self) -> io::Result<()> {
         self.events.emptied().await
+    }
+
+    /// A signal to everything in it, each by pidfd. What is made while it is sent is looked
+    /// for again.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        let mut done = HashSet::new();
+        let mut refused = None;
+        for _ in 0..ROUNDS {
+            let opened: Vec<_> = self
+                .processes()?
+                .into_iter()
+                .filter(|pid| !done.contains(pid))
+                .filter_map(|pid| Some((pid, pidfd_open(pid, PidfdFlags::empty()).ok()?)))
+                .collect();
+            if opened.is_empty() {
+                break;
+            }
+            // Who is still listed after its pidfd was opened is who was meant.
+            let still: HashSet<Pid> = self.processes()?.into_iter().collect();
+            for (pid, pidfd) in opened {
+                if !still.contains(&pid) || !done.insert(pid) {
+                    continue;
+                }
+                match sys::signal_pidfd(pidfd.as_fd(), signal) {
+                    Err(error) if !is(&error, Errno::SRCH) => refused = Some(error),
+                    Ok(()) | Err(_) => {}
+                }
+            }
+        }
+        match refused {
+            Some(error) => Err(error),
+            None if done.is_empty() => Err(Errno::SRCH.into()),
+            None => Ok(()),
+        }
     }
 
     /// SIGKILL to everything in it, frozen or just being made.
@@ -113,8 +159,8 @@ impl Cgroup {
     fn sweep(&self) -> io::Result<()> {
         self.write("cgroup.freeze", "1")?;
         for pid in self.processes()? {
-            if let Ok(pidfd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
-                let _ = rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
+            if let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) {
+                let _ = sys::signal_pidfd(pidfd.as_fd(), Signal::KILL);
             }
         }
         self.write("cgroup.freeze", "0")
@@ -145,14 +191,24 @@ impl Cgroup {
         let fd = rustix::fs::openat(&self.dir, file, flags, Mode::empty())?;
         fs::File::from(fd).write_all(text.as_bytes())
     }
+}
 
-    /// The text of one of its files.
-    pub fn read(&self, file: &str) -> io::Result<String> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.dir, file, flags, Mode::empty())?;
-        let mut text = String::new();
-        fs::File::from(fd).read_to_string(&mut text)?;
-        Ok(text)
+/// How often members are listed again while they are signalled.
+const ROUNDS: usize = 4;
+
+/// Its owner is gone: kills what is in it, and removes it once it is empty.
+pub(super) fn abandon(cgroup: &Arc<Cgroup>) {
+    let _ = cgroup.kill();
+    if matches!(cgroup.remove(), Ok(true)) {
+        return;
+    }
+    // Without a runtime its stand removes it.
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        let cgroup = Arc::clone(cgroup);
+        runtime.spawn(async move {
+            let _ = cgroup.emptied().await;
+            let _ = cgroup.remove();
+        });
     }
 }
 

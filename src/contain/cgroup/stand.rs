@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, getpid};
@@ -22,6 +23,9 @@ pub(in crate::contain) struct Stand {
     next: AtomicU64,
 }
 
+/// There is one stand to a process.
+static CURRENT: Mutex<Weak<Stand>> = Mutex::new(Weak::new());
+
 /// What a dead pk had left behind, and was cleaned up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeftOver {
@@ -30,12 +34,23 @@ pub struct LeftOver {
 }
 
 impl Stand {
-    /// Makes the stand of this process below its own cgroup, after emptying and removing
-    /// those that dead ones left there.
+    /// The stand of this process: the one that there is, or one made below its own cgroup,
+    /// after emptying and removing those that dead ones left there.
     ///
     /// # Errors
     /// Why no cgroup can be had.
-    pub fn raise() -> Result<(Self, LeftOver), Refusal> {
+    pub fn raise() -> Result<(Arc<Self>, LeftOver), Refusal> {
+        let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stand) = current.upgrade() {
+            return Ok((stand, LeftOver::default()));
+        }
+        let (stand, left_over) = Self::make()?;
+        let stand = Arc::new(stand);
+        *current = Arc::downgrade(&stand);
+        Ok((stand, left_over))
+    }
+
+    fn make() -> Result<(Self, LeftOver), Refusal> {
         let own = own_cgroup()?;
         let left_over = clear_left_overs(&own);
         let path = own.join(name_of(getpid()));
@@ -45,7 +60,7 @@ impl Stand {
         };
         match fs::create_dir(&path) {
             Ok(()) => {}
-            // Another containment of this same process.
+            // The one before is just being taken down.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(refused(error)),
         }
@@ -65,7 +80,13 @@ impl Stand {
 
 impl Drop for Stand {
     fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.path);
+        // So that no new one of the same name is raised meanwhile.
+        let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.strong_count() > 0 {
+            return;
+        }
+        // What a group could not remove for want of time.
+        clear(std::slice::from_ref(&self.path));
     }
 }
 
@@ -77,7 +98,10 @@ fn name_of(pid: Pid) -> String {
 
 /// Whether the process that made a stand of this name is gone.
 fn is_left_over(name: &str) -> bool {
-    let Some((pid, start)) = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('.')) else {
+    let Some((pid, start)) = name
+        .strip_prefix(PREFIX)
+        .and_then(|rest| rest.split_once('.'))
+    else {
         return false;
     };
     let (Ok(pid), Ok(start)) = (pid.parse::<i32>(), start.parse::<u64>()) else {
@@ -102,18 +126,22 @@ fn clear_left_overs(own: &Path) -> LeftOver {
         .filter(|entry| entry.file_name().to_str().is_some_and(is_left_over))
         .map(|entry| entry.path())
         .collect();
-    // All are killed first and waited for afterwards.
-    for path in &dead {
-        left_over.processes += count(path);
+    left_over.processes = dead.iter().map(|path| count(path)).sum();
+    clear(&dead);
+    left_over
+}
+
+/// Empties and removes. All are killed first and waited for afterwards.
+fn clear(paths: &[PathBuf]) {
+    for path in paths {
         let _ = fs::write(path.join("cgroup.kill"), "1");
     }
     let deadline = Instant::now() + CLEAR_LIMIT;
-    for path in &dead {
+    for path in paths {
         while !remove(path) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
-    left_over
 }
 
 fn count(path: &Path) -> usize {
@@ -141,7 +169,10 @@ mod tests {
     #[test]
     fn a_living_process_has_no_left_overs() {
         assert!(!is_left_over(&name_of(getpid())));
-        assert!(is_left_over(&format!("{PREFIX}{}.1", getpid().as_raw_nonzero())));
+        assert!(is_left_over(&format!(
+            "{PREFIX}{}.1",
+            getpid().as_raw_nonzero()
+        )));
         assert!(!is_left_over("pk.x.y"));
         assert!(!is_left_over("system.slice"));
     }
