@@ -9,6 +9,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::fault::{self, Call};
 use super::registry;
 use super::sys;
 use crate::domain::exit::ExitStatus;
@@ -23,16 +24,12 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Watches a child that was just made and that nothing else reaps; `pidfd` if it came
-    /// with one.
-    pub fn observe(pid: Pid, pidfd: Option<OwnedFd>) -> io::Result<Self> {
-        let pidfd = match pidfd {
-            Some(pidfd) => sys::watch_fd(pidfd, Interest::READABLE)?,
-            None => sys::watch(pid)?,
-        };
+    /// Watches a child that was just made and that nothing else reaps.
+    pub fn observe(pid: Pid, pidfd: OwnedFd) -> io::Result<Self> {
+        fault::check(Call::Watch)?;
         Ok(Self {
             pid,
-            pidfd,
+            pidfd: sys::watch_fd(pidfd, Interest::READABLE)?,
             status: OnceLock::new(),
         })
     }

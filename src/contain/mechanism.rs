@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::cgroup::{LeftOver, Refusal, Stand};
 use super::group::Group;
+use super::limits::{LimitError, Limits};
 use super::sys;
 
 /// What keeps the members of a group together.
@@ -49,7 +50,7 @@ pub enum ChoiceError {
 #[derive(Clone, Debug)]
 pub struct Containment {
     stand: Option<Arc<Stand>>,
-    reason: String,
+    reason: Arc<str>,
     left_over: LeftOver,
 }
 
@@ -63,7 +64,7 @@ impl Containment {
         sys::keep_zombies().map_err(ChoiceError::Signals)?;
         let without_cgroup = |reason: String| Self {
             stand: None,
-            reason,
+            reason: reason.into(),
             left_over: LeftOver::default(),
         };
         if choice == Choice::Only(Mechanism::ProcessGroup) {
@@ -73,8 +74,8 @@ impl Containment {
             Ok((stand, left_over)) => Ok(Self {
                 stand: Some(stand),
                 reason: match choice {
-                    Choice::Auto => "the strongest here".to_owned(),
-                    Choice::Only(_) => "asked for".to_owned(),
+                    Choice::Auto => "the strongest here".into(),
+                    Choice::Only(_) => "asked for".into(),
                 },
                 left_over,
             }),
@@ -102,7 +103,27 @@ impl Containment {
     /// A group whose cgroup bears this name, for people who look there. The name has no `/`.
     #[must_use]
     pub fn named_group(&self, name: &str) -> Group {
-        Group::new(self.stand.clone(), name)
+        self.new_group(name, Limits::default())
+    }
+
+    /// A group that may use no more than this, all its members together.
+    ///
+    /// # Errors
+    /// The limit that cannot be enforced here, and the true cause.
+    pub fn limited_group(&self, name: &str, limits: Limits) -> Result<Group, LimitError> {
+        limits.check()?;
+        for controller in limits.controllers() {
+            let Some(stand) = &self.stand else {
+                let reason = self.reason.to_string();
+                return Err(LimitError::NoCgroup { controller, reason });
+            };
+            stand.enable(controller)?;
+        }
+        Ok(self.new_group(name, limits))
+    }
+
+    fn new_group(&self, name: &str, limits: Limits) -> Group {
+        Group::new(self.stand.clone(), Arc::clone(&self.reason), name, limits)
     }
 
     #[must_use]

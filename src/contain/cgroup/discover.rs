@@ -43,12 +43,14 @@ fn locate(mountinfo: &str, cgroup: &str) -> Result<PathBuf, Refusal> {
         .find_map(|line| line.strip_prefix("0::"))
         .map(|path| path.strip_suffix(" (deleted)").unwrap_or(path))
         .ok_or(Refusal::NoOwnCgroup)?;
+    // Beside the root of this process's cgroup namespace: nowhere that can be named.
+    let hidden = own.split('/').any(|part| part == "..");
     let mut outside = None;
     for (root, mount) in mountinfo.lines().filter_map(cgroup2_mount) {
         // A container sees a part of the hierarchy: its root is mounted, not the whole one.
         match Path::new(own).strip_prefix(&root) {
-            Ok(rest) => return Ok(mount.join(rest)),
-            Err(_) => outside = Some(mount),
+            Ok(rest) if !hidden => return Ok(mount.join(rest)),
+            Ok(_) | Err(_) => outside = Some(mount),
         }
     }
     Err(outside.map_or(Refusal::NotMounted, Refusal::OutsideMount))
@@ -130,6 +132,10 @@ mod tests {
         );
         assert!(matches!(
             locate(mounts, "0::/elsewhere\n"),
+            Err(Refusal::OutsideMount(_))
+        ));
+        assert!(matches!(
+            locate(UNIFIED, "0::/../other\n"),
             Err(Refusal::OutsideMount(_))
         ));
     }

@@ -24,25 +24,39 @@ impl Events {
         })
     }
 
-    /// Reads it. A cgroup that is gone has nobody in it.
+    /// A cgroup that is gone has nobody in it.
     pub fn is_populated(&self) -> io::Result<bool> {
-        let mut text = [0; 64];
-        match rustix::io::pread(self.file.get_ref(), &mut text, 0) {
-            Ok(read) => Ok(text[..read].starts_with(b"populated 1")
-                || memchr::memmem::find(&text[..read], b"\npopulated 1").is_some()),
-            Err(rustix::io::Errno::NODEV) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+        self.says(b"populated 1", false)
     }
 
     /// Resolves once nobody is in it.
     pub async fn emptied(&self) -> io::Result<()> {
+        self.until(|| Ok(!self.is_populated()?)).await
+    }
+
+    /// Resolves once all in it are held still.
+    pub async fn frozen(&self) -> io::Result<()> {
+        self.until(|| self.says(b"frozen 1", true)).await
+    }
+
+    /// Reads it. `gone`: the answer if it was removed.
+    fn says(&self, line: &[u8], gone: bool) -> io::Result<bool> {
+        let mut text = [0; 64];
+        match rustix::io::pread(self.file.get_ref(), &mut text, 0) {
+            Ok(read) => Ok(text[..read].split(|&byte| byte == b'\n').any(|l| l == line)),
+            Err(rustix::io::Errno::NODEV) => Ok(gone),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn until(&self, holds: impl Fn() -> io::Result<bool>) -> io::Result<()> {
         loop {
-            // Cleared before it is read, so that a change after the reading wakes again.
-            if !self.is_populated()? {
+            if holds()? {
                 return Ok(());
             }
             let mut guard = self.file.ready(Interest::PRIORITY).await?;
+            // A change that comes between this and the next reading wakes again, and one that
+            // came before it is read.
             guard.clear_ready();
         }
     }

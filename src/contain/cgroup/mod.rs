@@ -10,6 +10,7 @@
 
 mod discover;
 mod events;
+mod left_over;
 mod stand;
 
 use std::collections::HashSet;
@@ -24,11 +25,13 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use super::fault::{self, Call};
+use super::limits::Limits;
 use super::sys;
 use crate::domain::signal::Signal;
 pub use discover::Refusal;
 use events::Events;
-pub use stand::LeftOver;
+pub use left_over::LeftOver;
 pub(super) use stand::Stand;
 
 /// One cgroup, made for one group.
@@ -40,25 +43,43 @@ pub(super) struct Cgroup {
     removed: AtomicBool,
 }
 
+/// What failed when a cgroup was made. It is not there.
+#[derive(Debug)]
+pub(super) enum CreateError {
+    Make(io::Error),
+    Limit(io::Error),
+    Open(io::Error),
+    Watch(io::Error),
+}
+
 impl Cgroup {
-    fn create(path: PathBuf) -> io::Result<Self> {
-        fs::create_dir(&path)?;
-        let opened = open_dir(&path).and_then(|dir| {
-            let events = Events::open(&dir)?;
-            Ok((dir, events))
-        });
-        match opened {
-            Ok((dir, events)) => Ok(Self {
-                path,
-                dir,
-                events,
-                removed: AtomicBool::new(false),
-            }),
-            Err(error) => {
-                let _ = fs::remove_dir(&path);
-                Err(error)
-            }
-        }
+    fn create(path: &Path, limits: &Limits) -> Result<Self, CreateError> {
+        fault::check(Call::MakeCgroup)
+            .and_then(|()| fs::create_dir(path))
+            .map_err(CreateError::Make)?;
+        Self::open_made(path, limits).inspect_err(|_| {
+            let _ = fs::remove_dir(path);
+        })
+    }
+
+    fn open_made(path: &Path, limits: &Limits) -> Result<Self, CreateError> {
+        let dir = fault::check(Call::OpenCgroup)
+            .and_then(|()| open_dir(path))
+            .map_err(CreateError::Open)?;
+        limits.write(&dir).map_err(CreateError::Limit)?;
+        let events = fault::check(Call::WatchCgroup)
+            .and_then(|()| Events::open(&dir))
+            .map_err(CreateError::Watch)?;
+        Ok(Self {
+            path: path.to_owned(),
+            dir,
+            events,
+            removed: AtomicBool::new(false),
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// For `CLONE_INTO_CGROUP`.
@@ -68,6 +89,7 @@ impl Cgroup {
 
     /// `cgroup.procs`, for a child that joins by itself.
     pub fn open_procs(&self) -> io::Result<OwnedFd> {
+        fault::check(Call::OpenProcs)?;
         let flags = OFlags::WRONLY | OFlags::CLOEXEC;
         Ok(rustix::fs::openat(
             &self.dir,
@@ -164,6 +186,48 @@ impl Cgroup {
             }
         }
         self.write("cgroup.freeze", "0")
+    }
+
+    /// Holds all in it still. Resolves once they are.
+    pub async fn freeze(&self) -> io::Result<()> {
+        self.write("cgroup.freeze", "1")?;
+        self.events.frozen().await
+    }
+
+    pub fn thaw(&self) -> io::Result<()> {
+        self.write("cgroup.freeze", "0")
+    }
+
+    /// Moves a running process into it.
+    pub fn adopt(&self, pid: Pid) -> io::Result<()> {
+        self.write("cgroup.procs", &pid.as_raw_nonzero().to_string())
+    }
+
+    /// Moves all in it to another cgroup and removes it. What is made meanwhile is looked for
+    /// again.
+    fn let_go(&self, to: &Path) -> io::Result<()> {
+        let to = to.join("cgroup.procs");
+        for _ in 0..ROUNDS {
+            for pid in self.processes()? {
+                let _ = fs::write(&to, pid.as_raw_nonzero().to_string());
+            }
+            if self.remove()? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens one of its files for reading.
+    pub fn open(&self, file: &str) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(&self.dir, file, flags, Mode::empty())?)
+    }
+
+    /// Whether cgroups were made below it.
+    pub fn has_children(&self) -> io::Result<bool> {
+        // As for any folder: itself, its name, and one for each folder in it.
+        Ok(rustix::fs::fstat(&self.dir)?.st_nlink > 2)
     }
 
     /// Removes it and what was made below it. `false`: something lives in it still.
