@@ -68,6 +68,7 @@ macro_rules! alone_under_each_mechanism {
         }
     )+};
 }
+pub(crate) use alone_under_each_mechanism;
 
 /// The children of this process, zombies too.
 pub fn children() -> Vec<String> {

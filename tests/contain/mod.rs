@@ -23,9 +23,11 @@ use under_each_mechanism;
 mod alone;
 mod groups;
 mod helpers;
+mod left_overs;
 mod pipelines;
 mod spawn_errors;
 mod users;
+mod zoo;
 
 use std::io::Write as _;
 use std::time::Duration;
