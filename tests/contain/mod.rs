@@ -21,9 +21,11 @@ macro_rules! under_each_mechanism {
 use under_each_mechanism;
 
 mod alone;
+mod control;
 mod groups;
 mod helpers;
 mod left_overs;
+mod options;
 mod pipelines;
 mod spawn_errors;
 mod users;

@@ -270,3 +270,60 @@ pub(super) fn name_of(pid: Pid) -> String {
     let start = census::row(pid).map_or(0, |row| row.start);
     format!("{PREFIX}{}.{start}", pid.as_raw_nonzero())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The one controller that is of v2 on hosts that bind the others to v1.
+    const CONTROLLER: &str = "hugetlb";
+
+    #[test]
+    #[ignore = "switches a controller of this machine on, and moves this process"]
+    fn to_enable_a_controller_this_process_goes_into_a_leaf_and_back() {
+        let root = own_cgroup().unwrap();
+        if !lists(&root.join("cgroup.controllers"), CONTROLLER) {
+            return;
+        }
+        let was_on = lists(&root.join("cgroup.subtree_control"), CONTROLLER);
+        switch_on(&root, CONTROLLER).unwrap();
+        let place = root.join(format!("pk-test-leaf-{}", std::process::id()));
+        fs::create_dir(&place).unwrap();
+        fs::write(place.join("cgroup.procs"), "0").unwrap();
+
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let _entered = runtime.enter();
+        let (stand, _) = Stand::raise().unwrap();
+        stand.enable(CONTROLLER).unwrap();
+        stand.enable(CONTROLLER).unwrap();
+        let leaf = own_cgroup().unwrap();
+        assert!(leaf.to_string_lossy().ends_with(LEAF), "{leaf:?}");
+        let made = stand.create("x", &Limits::default()).unwrap();
+        assert!(made.path().join("hugetlb.2MB.max").exists());
+        assert!(matches!(
+            stand.enable("memory"),
+            Err(LimitError::BoundToV1 { .. } | LimitError::NotDelegated { .. })
+        ));
+        drop(made);
+        drop(stand);
+        assert_eq!(own_cgroup().unwrap(), place, "it is back");
+        assert_eq!(
+            fs::read_dir(&place)
+                .unwrap()
+                .flatten()
+                .filter(|e| e.path().is_dir())
+                .count(),
+            0
+        );
+
+        fs::write(root.join("cgroup.procs"), "0").unwrap();
+        fs::remove_dir(&place).unwrap();
+        if !was_on {
+            fs::write(
+                root.join("cgroup.subtree_control"),
+                format!("-{CONTROLLER}"),
+            )
+            .unwrap();
+        }
+    }
+}
