@@ -13,6 +13,8 @@ pub(super) enum Call {
     Clone,
     /// `clone3` with a cgroup.
     IntoCgroup,
+    /// The look at whether there is `close_range`, once for a process.
+    CloseRange,
     Pipe,
     /// Registering the pidfd.
     Watch,

@@ -188,6 +188,15 @@ fn each_call_that_fails_is_named_and_leaves_nothing() {
     );
 }
 
+async fn text(output: super::Output) -> String {
+    let mut text = String::new();
+    let mut pipe = tokio::net::unix::pipe::Receiver::from_owned_fd(output.fd).unwrap();
+    tokio::io::AsyncReadExt::read_to_string(&mut pipe, &mut text)
+        .await
+        .unwrap();
+    text
+}
+
 /// What the child sees as its cgroup and its process group.
 async fn born(containment: &Containment, options: SpawnOptions) -> (String, bool, ExitStatus) {
     let script = "cat /proc/self/cgroup; ps -o pgid= -p $$; echo $$";
@@ -195,13 +204,7 @@ async fn born(containment: &Containment, options: SpawnOptions) -> (String, bool
     let group = containment.named_group("born");
     let request = SpawnRequest::command(stage).with_options(options);
     let mut running = group.spawn(&request).unwrap();
-    let mut text = String::new();
-    let mut stdout =
-        tokio::net::unix::pipe::Receiver::from_owned_fd(running.take_outputs().remove(0).fd)
-            .unwrap();
-    tokio::io::AsyncReadExt::read_to_string(&mut stdout, &mut text)
-        .await
-        .unwrap();
+    let text = text(running.take_outputs().remove(0)).await;
     let status = running.exited().await.unwrap()[0];
     let own = text.lines().find_map(|line| line.strip_prefix("0::"));
     let mut last = text.lines().rev();
@@ -233,6 +236,27 @@ fn what_is_refused_is_done_by_other_means() {
             }
         }
     });
+}
+
+/// As before Linux 5.9. Found out once for a process, so in one of its own.
+#[test]
+fn descriptors_are_closed_one_by_one_where_there_is_no_other_way() {
+    alone(
+        "descriptors_are_closed_one_by_one_where_there_is_no_other_way",
+        async || {
+            let _forced = force(Call::CloseRange, Errno::NOSYS);
+            let inherited = std::fs::File::open("/dev/null").unwrap();
+            rustix::io::fcntl_setfd(&inherited, rustix::io::FdFlags::empty()).unwrap();
+            for containment in containments() {
+                let group = containment.group();
+                let stage = StageRequest::new(["ls", "/proc/self/fd"], "/");
+                let mut running = group.spawn(&SpawnRequest::command(stage)).unwrap();
+                let listed = text(running.take_outputs().remove(0)).await;
+                let listed: Vec<_> = listed.split_whitespace().collect();
+                assert_eq!(listed, ["0", "1", "2", "3"]);
+            }
+        },
+    );
 }
 
 #[test]

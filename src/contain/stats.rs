@@ -102,7 +102,7 @@ impl Sampler {
         let Some(files) = &mut self.files else {
             return Ok(Stats::none());
         };
-        match files.sample(cgroup) {
+        match files.sample(cgroup, self.last.as_ref()) {
             Ok(mut stats) => {
                 if files.memory_peak.is_none() {
                     let before = self.last.map_or(0, |last| last.memory_peak);
@@ -164,17 +164,29 @@ impl Files {
         })
     }
 
-    fn sample(&mut self, cgroup: &Cgroup) -> io::Result<Stats> {
+    fn sample(&mut self, cgroup: &Cgroup, last: Option<&Stats>) -> io::Result<Stats> {
         let mut stats = Stats::none();
-        let mut buffer = [0; 4096];
+        let mut buffer = [0; 1024];
         let cpu = read(&self.cpu, &mut buffer)?;
         stats.cpu = Duration::from_micros(field(cpu, b"usage_usec"));
         stats.cpu_user = Duration::from_micros(field(cpu, b"user_usec"));
-        let pids = self.pids(cgroup)?;
-        stats.processes = pids.len();
-        match &self.memory {
-            Some(memory) => stats.memory = number(read(memory, &mut buffer)?),
-            None => stats.memory = self.sum(&pids),
+        // Who has had no processor since has neither made nor ended a process, nor touched
+        // memory: what a group that rests was found to be, it is.
+        match last.filter(|last| last.cpu == stats.cpu) {
+            Some(last) => {
+                stats.processes = last.processes;
+                stats.memory = last.memory;
+            }
+            None => {
+                let pids = self.pids(cgroup)?;
+                stats.processes = pids.len();
+                if self.memory.is_none() {
+                    stats.memory = self.sum(&pids);
+                }
+            }
+        }
+        if let Some(memory) = &self.memory {
+            stats.memory = number(read(memory, &mut buffer)?);
         }
         if let Some(peak) = &self.memory_peak {
             stats.memory_peak = number(read(peak, &mut buffer)?);

@@ -36,6 +36,7 @@ pub(super) struct Task<'a> {
     pub stdio: [RawFd; 3],
     /// `cgroup.procs` of the cgroup to join, or -1.
     pub procs: RawFd,
+    pub close: Close,
     /// The signals to be set to their default, as bits from 0 for signal 1.
     pub defaults: u64,
     pub umask: Option<u32>,
@@ -45,6 +46,15 @@ pub(super) struct Task<'a> {
     pub user: Option<(u32, u32, &'a [u32])>,
     pub step: ChildStep,
     pub errno: c_int,
+}
+
+/// How it gets rid of the descriptors that are not its own.
+#[derive(Clone, Copy)]
+pub(super) enum Close {
+    /// It shares the parent's table, and takes what is up to this one for itself.
+    Unshare(RawFd),
+    /// It has a copy, in which this is the highest.
+    UpTo(RawFd),
 }
 
 /// The life of the child up to exec.
@@ -66,6 +76,12 @@ fn prepare(task: &Task<'_>) -> ChildStep {
         if task.procs >= 0 && libc::write(task.procs, c"0".as_ptr().cast::<c_void>(), 1) != 1 {
             return ChildStep::Cgroup;
         }
+        // From here on the table of descriptors is its own.
+        if let Close::Unshare(highest) = task.close
+            && !close_from(highest + 1, libc::CLOSE_RANGE_UNSHARE)
+        {
+            return ChildStep::Descriptors;
+        }
         let placed = match task.place {
             Place::Lead => libc::setpgid(0, 0),
             Place::Join(group) => libc::setpgid(0, group.as_raw_nonzero().get()),
@@ -75,7 +91,7 @@ fn prepare(task: &Task<'_>) -> ChildStep {
             return ChildStep::Group;
         }
         reset_signals(task.defaults);
-        if !set_descriptors(task.stdio) {
+        if !set_descriptors(task.stdio, task.close) {
             return ChildStep::Descriptors;
         }
         if let Some(nofile) = task.nofile {
@@ -136,33 +152,34 @@ unsafe fn reset_signals(defaults: u64) {
     }
 }
 
-/// Makes the three its 0 to 2, and closes all else.
-unsafe fn set_descriptors(stdio: [RawFd; 3]) -> bool {
-    // Out of the way of 0 to 2 first, so that none is overwritten before it is used.
-    let mut moved = [-1; 3];
+/// Makes the three its 0 to 2, and closes all else. All three are above 2.
+unsafe fn set_descriptors(stdio: [RawFd; 3], close: Close) -> bool {
     let mut place = 0;
     // SAFETY: only numbers are handed over; the table of descriptors is the child's own.
     unsafe {
         while place < 3 {
-            moved[place] = if stdio[place] > 2 {
-                stdio[place]
-            } else {
-                libc::fcntl(stdio[place], libc::F_DUPFD, 3)
-            };
-            if moved[place] < 0 {
+            if libc::dup2(stdio[place], place as c_int) < 0 {
                 return false;
             }
             place += 1;
         }
-        place = 0;
-        while place < 3 {
-            if libc::dup2(moved[place], place as c_int) < 0 {
-                return false;
+        match close {
+            Close::Unshare(_) => close_from(3, 0),
+            Close::UpTo(highest) => {
+                let mut fd = 3;
+                while fd <= highest {
+                    libc::close(fd);
+                    fd += 1;
+                }
+                true
             }
-            place += 1;
         }
-        libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) == 0
     }
+}
+
+unsafe fn close_from(first: RawFd, flags: u32) -> bool {
+    // SAFETY: takes numbers only.
+    unsafe { libc::syscall(libc::SYS_close_range, first as u32, u32::MAX, flags) == 0 }
 }
 
 /// By the bare system calls: the C library's would change every thread of the parent.

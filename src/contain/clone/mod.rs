@@ -20,6 +20,7 @@
 )]
 
 mod child;
+mod slots;
 mod stack;
 
 use std::arch::asm;
@@ -35,7 +36,8 @@ use super::fault::{self, Call};
 use super::request::SpawnOptions;
 use super::user::User;
 pub(super) use child::ChildStep;
-use child::Task;
+use child::{Close, Task};
+use slots::Slots;
 use stack::{BlockedSignals, Stack};
 
 /// A process to make.
@@ -119,7 +121,20 @@ pub(super) fn spawn(
     let environment = pointers(process.environment);
     let null = null().map_err(before)?;
     let stdin = process.stdin.unwrap_or(null);
-    let stdio = [stdin, process.stdout, process.stderr].map(|fd| fd.as_raw_fd());
+    let procs = match join {
+        Join::Write(fd) => Some(fd),
+        Join::None | Join::Born(_) => None,
+    };
+    let contents = [
+        Some(stdin),
+        Some(process.stdout),
+        Some(process.stderr),
+        procs,
+    ];
+    let slots = Slots::fill(null, contents).map_err(before)?;
+    let [stdin, stdout, stderr, joining] = slots.numbers();
+    // Before Linux 5.9 the child gets a copy of the table and closes one after the other.
+    let share = can_close_ranges();
     let user = process.options.user.as_ref();
     let mut task = Task {
         path: process.path.as_ptr(),
@@ -127,10 +142,11 @@ pub(super) fn spawn(
         environment: environment.as_ptr(),
         dir: process.dir.as_ptr(),
         place: process.place,
-        stdio,
-        procs: match join {
-            Join::Write(fd) => fd.as_raw_fd(),
-            Join::None | Join::Born(_) => -1,
+        stdio: [stdin, stdout, stderr],
+        procs: procs.map_or(-1, |_| joining),
+        close: match share {
+            true => Close::Unshare(slots.numbers().into_iter().max().unwrap_or(-1)),
+            false => Close::UpTo(highest_descriptor()),
         },
         defaults: match way {
             Way::Clone3 => ignored_signals(),
@@ -149,10 +165,11 @@ pub(super) fn spawn(
     // No handler of this process may run in a child that shares its memory.
     let blocked = BlockedSignals::new();
     let made = match way {
-        Way::Clone3 => by_clone3(&stack, &mut task, join),
-        Way::Clone => by_clone(&stack, &mut task),
+        Way::Clone3 => by_clone3(&stack, &mut task, join, share),
+        Way::Clone => by_clone(&stack, &mut task, share),
     };
     drop(blocked);
+    drop(slots);
     let (pid, pidfd) = made.map_err(before)?;
     if task.errno != 0 {
         // It has exited, and its number stays its own until it is reaped here.
@@ -166,12 +183,21 @@ pub(super) fn spawn(
     Ok((pid, pidfd))
 }
 
-fn by_clone3(stack: &Stack, task: &mut Task<'_>, join: Join<'_>) -> io::Result<(Pid, OwnedFd)> {
+fn flags(share: bool) -> c_int {
+    let files = if share { libc::CLONE_FILES } else { 0 };
+    libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | files
+}
+
+fn by_clone3(
+    stack: &Stack,
+    task: &mut Task<'_>,
+    join: Join<'_>,
+    share: bool,
+) -> io::Result<(Pid, OwnedFd)> {
     fault::check(Call::Clone3)?;
     let mut pidfd: c_int = -1;
     let mut args = CloneArgs {
-        flags: (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64
-            | CLONE_CLEAR_SIGHAND,
+        flags: flags(share) as u64 | CLONE_CLEAR_SIGHAND,
         pidfd: &raw mut pidfd as u64,
         exit_signal: libc::SIGCHLD as u64,
         stack: stack.base() as u64,
@@ -194,17 +220,16 @@ fn by_clone3(stack: &Stack, task: &mut Task<'_>, join: Join<'_>) -> io::Result<(
     made(i32::try_from(pid).unwrap_or(0), pidfd)
 }
 
-fn by_clone(stack: &Stack, task: &mut Task<'_>) -> io::Result<(Pid, OwnedFd)> {
+fn by_clone(stack: &Stack, task: &mut Task<'_>, share: bool) -> io::Result<(Pid, OwnedFd)> {
     fault::check(Call::Clone)?;
     let mut pidfd: c_int = -1;
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     // SAFETY: as above; the C library puts the arguments for `entry` below the given top of
     // the stack, and the kernel the pidfd where the fifth argument says.
     let pid = unsafe {
         libc::clone(
             entry_of_clone,
             stack.base().byte_add(stack::SIZE),
-            flags,
+            flags(share) | libc::SIGCHLD,
             ptr::from_mut(task).cast(),
             &raw mut pidfd,
         )
@@ -260,9 +285,34 @@ fn null() -> io::Result<BorrowedFd<'static>> {
     Ok(NULL.get_or_init(|| opened).as_fd())
 }
 
+/// Whether there is `close_range(2)`.
+fn can_close_ranges() -> bool {
+    static CAN: OnceLock<bool> = OnceLock::new();
+    *CAN.get_or_init(|| {
+        if fault::check(Call::CloseRange).is_err() {
+            return false;
+        }
+        // SAFETY: the range holds no descriptor that a process could have.
+        unsafe { libc::syscall(libc::SYS_close_range, u32::MAX, u32::MAX, 0u32) == 0 }
+    })
+}
+
+/// And some more, for those that are opened just now.
+fn highest_descriptor() -> c_int {
+    let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    numbers.max().unwrap_or(1024) + 256
+}
+
 /// The signals that this process ignores, as bits from 0 for signal 1: the child would
-/// inherit that through exec (`signal(7)`).
+/// inherit that through exec (`signal(7)`). Looked up once: it was inherited itself, and who
+/// changes it later gets children that ignore it too.
 fn ignored_signals() -> u64 {
+    static IGNORED: OnceLock<u64> = OnceLock::new();
+    *IGNORED.get_or_init(look_up_ignored_signals)
+}
+
+fn look_up_ignored_signals() -> u64 {
     let mut ignored = 0;
     for signal in 1..=libc::SIGRTMAX() {
         let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
