@@ -17,7 +17,7 @@ use super::plain::{Face, Look, Printer};
 use super::resolve::{self, Mistake, Wanted};
 use super::signals::Signals;
 use super::stack;
-use crate::contain::Containment;
+use crate::contain::{self, Containment};
 use crate::control::{ControlPort, LocalPort};
 use crate::domain::event::{Command, Shutdown, ShutdownCause};
 use crate::domain::plan::Plan;
@@ -31,6 +31,7 @@ pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
     let _ = args.no_tui;
     launch(
         place,
+        args.hold,
         output,
         |loaded| resolve::up(args, loaded),
         |last| last.verdict.as_ref().map_or(End::Failed, exit::of_up),
@@ -40,6 +41,7 @@ pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
 pub fn run(place: &Place, args: &args::Run, output: &Output) -> End {
     launch(
         place,
+        args.hold,
         output,
         |loaded| resolve::run(args, loaded),
         |last| {
@@ -53,6 +55,7 @@ pub fn run(place: &Place, args: &args::Run, output: &Output) -> End {
 
 fn launch(
     place: &Place,
+    hold: args::Hold,
     output: &Output,
     resolve: impl FnOnce(Arc<Plan>) -> Result<Wanted, Vec<Mistake>>,
     judge: impl FnOnce(&Snapshot) -> End,
@@ -81,7 +84,14 @@ fn launch(
         }
         return End::Usage;
     }
-    match live(&file, wanted, output) {
+    let containment = match Containment::choose(hold.containment.into()) {
+        Ok(containment) => containment,
+        Err(error) => {
+            output.error(&error.to_string(), None);
+            return End::Failed;
+        }
+    };
+    match live(&file, wanted, containment, output) {
         Ok(last) => judge(&last),
         Err(error) => {
             output.error(&format!("cannot run the stack: {error}"), None);
@@ -91,8 +101,13 @@ fn launch(
 }
 
 /// Runs the stack to its end; its last state.
-fn live(file: &str, wanted: Wanted, output: &Output) -> io::Result<Arc<Snapshot>> {
-    let containment = Containment::detect()?;
+fn live(
+    file: &str,
+    wanted: Wanted,
+    containment: Containment,
+    output: &Output,
+) -> io::Result<Arc<Snapshot>> {
+    contain::raise_file_limit();
     // One thread: nothing here computes for long, and the face, which is attached before
     // the stack's first step, misses nothing of it.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -180,7 +195,7 @@ async fn verdict(snapshots: &mut watch::Receiver<Arc<Snapshot>>) {
 
 /// What is said before the first unit starts.
 fn opening(file: &str, wanted: &Wanted, containment: &Containment) -> Vec<String> {
-    vec![
+    let mut lines = vec![
         format!(
             "{}: {} from {}",
             wanted.plan.name(),
@@ -188,7 +203,15 @@ fn opening(file: &str, wanted: &Wanted, containment: &Containment) -> Vec<String
             file
         ),
         containment.describe(),
-    ]
+    ];
+    let left = containment.left_over().processes;
+    if left > 0 {
+        let processes = if left == 1 { "process" } else { "processes" };
+        lines.push(format!(
+            "ended {left} {processes} that a pk which was killed had left"
+        ));
+    }
+    lines
 }
 
 /// Programs that write to a pipe leave their colours out, though pk would show them.

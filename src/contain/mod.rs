@@ -26,24 +26,39 @@
 //! longer a member; see [`Containment::describe`].
 
 mod census;
+mod cgroup;
 mod child;
+mod clone;
 mod dispositions;
 mod error;
+mod fault;
+#[cfg(test)]
+mod fault_tests;
+mod file_limit;
 mod group;
 mod helper;
+mod limits;
+mod make;
 mod mechanism;
 mod orphans;
 mod registry;
 mod request;
 mod resolve;
 mod spawn;
+mod stats;
 mod sys;
+mod user;
 
+pub use cgroup::{LeftOver, Refusal};
 pub use dispositions::{is_ignored, unblock_signals};
 pub use error::{ContainError, SpawnCause, SpawnError, Step};
-pub use group::{Delivery, Group, Member, Running, Scope};
+pub use file_limit::raise_file_limit;
+pub use group::{Delivery, Group, Member, Running, Scope, StopReport, kill_all};
 pub use helper::{HelperEnd, HelperOutput, run_helper};
-pub use mechanism::{Containment, Mechanism};
-pub use orphans::adopt_orphans;
-pub use request::{SpawnRequest, StageRequest};
+pub use limits::{LimitError, Limits};
+pub use mechanism::{Choice, ChoiceError, Containment, Mechanism};
+pub use orphans::{adopt_orphans, take_strays};
+pub use request::{SpawnOptions, SpawnRequest, StageRequest};
 pub use spawn::{Output, Pipe};
+pub use stats::{Io, Stats};
+pub use user::{User, UserError};
