@@ -98,7 +98,7 @@ fn kill_if_strayed(pid: Pid, stand: &Stand) {
         return;
     };
     let own = cgroups.lines().find_map(|line| line.strip_prefix("0::"));
-    if own.is_none_or(|own| stand.holds(own)) {
+    if own.is_none_or(|own| !stand.is_stray(own)) {
         return;
     }
     let row = census::row(pid);

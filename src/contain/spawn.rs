@@ -5,7 +5,7 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 
@@ -158,8 +158,7 @@ fn pipe() -> Result<(OwnedFd, OwnedFd), SpawnCause> {
 
 fn captured(stage: usize, pipe: Pipe, fd: OwnedFd) -> Result<Output, SpawnCause> {
     // Set on the read end alone: programs do not expect a stdout that does not block.
-    fcntl_getfl(&fd)
-        .and_then(|flags| fcntl_setfl(&fd, flags | OFlags::NONBLOCK))
+    fcntl_setfl(&fd, OFlags::NONBLOCK)
         .map_err(|error| other(Step::Pipes, "cannot set up a pipe")(error.into()))?;
     Ok(Output { stage, pipe, fd })
 }

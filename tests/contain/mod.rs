@@ -23,6 +23,7 @@ use under_each_mechanism;
 mod alone;
 mod control;
 mod groups;
+mod hardship;
 mod helpers;
 mod left_overs;
 mod options;

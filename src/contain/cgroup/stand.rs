@@ -13,7 +13,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustix::fs::{Access, AtFlags, CWD, FlockOperation, accessat, flock};
@@ -39,6 +39,8 @@ pub(in crate::contain) struct Stand {
     path: PathBuf,
     /// Where this process is now, if it has moved.
     leaf: Mutex<Option<Leaf>>,
+    /// Processes were let go, so one outside is not one that has strayed.
+    spares: AtomicBool,
     _lock: OwnedFd,
 }
 
@@ -122,6 +124,7 @@ impl Stand {
             own,
             path,
             leaf: Mutex::new(None),
+            spares: AtomicBool::new(false),
             _lock: lock,
         })
     }
@@ -134,12 +137,17 @@ impl Stand {
 
     /// Lets all in `cgroup` go to where this process is, and removes it.
     pub fn let_go(&self, cgroup: &Cgroup) {
+        self.spares.store(true, Ordering::Relaxed);
         let leaf = self.leaf.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = cgroup.let_go(leaf.as_ref().map_or(&self.own, |leaf| &leaf.path));
     }
 
-    /// The path of a process in `/proc/PID/cgroup` ends so if it is in this stand.
-    pub fn holds(&self, cgroup: &str) -> bool {
+    /// Whether an orphan in `cgroup`, as `/proc/PID/cgroup` names it, has moved itself there.
+    pub fn is_stray(&self, cgroup: &str) -> bool {
+        !self.holds(cgroup) && !self.spares.load(Ordering::Relaxed)
+    }
+
+    fn holds(&self, cgroup: &str) -> bool {
         let name = self.path.file_name().and_then(|name| name.to_str());
         name.is_some_and(|name| cgroup.split('/').any(|part| part == name))
     }

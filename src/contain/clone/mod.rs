@@ -19,11 +19,11 @@
     reason = "clone3 has no wrapper, and its child runs on a stack of its own"
 )]
 
+mod call;
 mod child;
 mod slots;
 mod stack;
 
-use std::arch::asm;
 use std::ffi::{CString, c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
@@ -36,6 +36,7 @@ use super::fault::{self, Call};
 use super::file_limit;
 use super::request::SpawnOptions;
 use super::user::User;
+use call::{CloneArgs, clone3};
 pub(super) use child::ChildStep;
 use child::{Close, Task};
 use slots::Slots;
@@ -90,23 +91,6 @@ pub(super) enum Way {
 pub(super) struct CloneError {
     pub step: ChildStep,
     pub cause: io::Error,
-}
-
-/// `struct clone_args` of `clone3(2)`, as of Linux 5.7.
-#[repr(C)]
-#[derive(Default)]
-struct CloneArgs {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
 }
 
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -349,73 +333,4 @@ impl Drop for Dumpable {
             unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1) };
         }
     }
-}
-
-/// Calls `clone3`; in the child calls `entry(task)` on the new stack. Returns the child's
-/// number or a negative errno, in the parent.
-///
-/// # Safety
-/// `args` names a stack that is mapped and unused; `task` is valid until the child has
-/// executed a program or exited; `entry` never returns.
-#[cfg(target_arch = "x86_64")]
-unsafe fn clone3(
-    args: &CloneArgs,
-    entry: extern "C" fn(*mut c_void) -> !,
-    task: *mut c_void,
-) -> isize {
-    let result: isize;
-    // SAFETY: the child never comes back past `call`, so it touches nothing of this frame;
-    // in the parent only the registers named here have changed.
-    unsafe {
-        asm!(
-            "syscall",
-            "test rax, rax",
-            "jnz 2f",
-            "xor ebp, ebp",
-            "mov rdi, {task}",
-            "call {entry}",
-            "ud2",
-            "2:",
-            task = in(reg) task,
-            entry = in(reg) entry,
-            inlateout("rax") libc::SYS_clone3 as isize => result,
-            in("rdi") ptr::from_ref(args),
-            in("rsi") size_of::<CloneArgs>(),
-            out("rcx") _,
-            out("r11") _,
-        );
-    }
-    result
-}
-
-/// As on x86-64.
-///
-/// # Safety
-/// As on x86-64.
-#[cfg(target_arch = "aarch64")]
-unsafe fn clone3(
-    args: &CloneArgs,
-    entry: extern "C" fn(*mut c_void) -> !,
-    task: *mut c_void,
-) -> isize {
-    let result: isize;
-    // SAFETY: the child never comes back past `blr`, so it touches nothing of this frame; in
-    // the parent only the registers named here have changed.
-    unsafe {
-        asm!(
-            "svc 0",
-            "cbnz x0, 2f",
-            "mov x29, xzr",
-            "mov x0, {task}",
-            "blr {entry}",
-            "brk 1",
-            "2:",
-            task = in(reg) task,
-            entry = in(reg) entry,
-            inlateout("x0") ptr::from_ref(args) => result,
-            in("x1") size_of::<CloneArgs>(),
-            in("x8") libc::SYS_clone3,
-        );
-    }
-    result
 }
