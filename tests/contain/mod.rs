@@ -46,7 +46,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const MUST: &str = "PK_TEST_MUST_HAVE_CGROUPS";
 
 /// `None`: none can be written here, which is said.
-fn in_a_cgroup() -> Option<Containment> {
+pub fn in_a_cgroup() -> Option<Containment> {
     match Containment::choose(Choice::Only(Mechanism::Cgroup)) {
         Ok(containment) => Some(containment),
         Err(error) => {

@@ -1,6 +1,5 @@
 //! What ends pk must end its stack first.
 
-use pk::contain::{Choice, Containment, Mechanism};
 use rustix::process::Signal;
 
 use crate::harness::Pk;
@@ -50,19 +49,9 @@ fn a_signal_that_was_blocked_is_heard() {
     pk.wait().assert_code(143).assert_shows(&["one > stopped"]);
 }
 
-/// Whether pk can hold processes in cgroups here.
-fn has_cgroups() -> bool {
-    let cgroup = Choice::Only(Mechanism::Cgroup);
-    let had = Containment::choose(cgroup).is_ok();
-    if !had {
-        println!("not run: no cgroup can be made here");
-    }
-    had
-}
-
 #[test]
 fn what_leaves_its_session_ends_with_its_unit_in_a_cgroup() {
-    if !has_cgroups() {
+    if crate::contain::in_a_cgroup().is_none() {
         return;
     }
     let yaml = "services:\n  one:\n    command: |\n      setsid sleep 1000 &\n      (setsid sh -c 'sleep 1000' </dev/null >/dev/null 2>&1 &)\n      echo made\n      exec sleep 1000\n";
