@@ -138,20 +138,10 @@ impl Pk {
 
     /// The command itself, for what the harness does not know.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pk"));
-        command
-            .args(&self.args)
-            .current_dir(self.cwd.as_deref().unwrap_or(self.folder.path()))
-            .stdin(Stdio::null());
-        // What the person who runs the tests likes is not what they test.
-        for name in [
-            "NO_COLOR",
-            "FORCE_COLOR",
-            "CLICOLOR",
-            "CLICOLOR_FORCE",
-            "CI",
-        ] {
-            command.env_remove(name);
+        let mut command = plain(self.folder.path());
+        command.args(&self.args);
+        if let Some(cwd) = &self.cwd {
+            command.current_dir(cwd);
         }
         command.env(Marker::NAME, self.marker.value());
         for (name, value) in &self.env {
@@ -162,6 +152,26 @@ impl Pk {
         }
         command
     }
+}
+
+/// pk in a test's folder, with that test's sessions.
+fn plain(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pk"));
+    command
+        .current_dir(folder)
+        .env("XDG_RUNTIME_DIR", folder)
+        .stdin(Stdio::null());
+    // What the person who runs the tests likes is not what they test.
+    for name in [
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "CLICOLOR",
+        "CLICOLOR_FORCE",
+        "CI",
+    ] {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// The top folder of the package.
