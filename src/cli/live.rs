@@ -9,7 +9,6 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::args::{self, Place};
@@ -19,6 +18,7 @@ use super::output::Output;
 use super::plain::{Face, Look, Printer};
 use super::resolve::{self, Mistake, Wanted};
 use super::running::{self, join};
+use super::signals::Signals;
 use super::stack;
 use crate::contain::Containment;
 use crate::control::{self, ControlPort, LocalPort, Record, RuntimeFolder, Session, SessionError};
@@ -151,7 +151,7 @@ fn live(
         .enable_all()
         .build()?;
     let last = runtime.block_on(async {
-        let signals = Heard::listen()?;
+        let signals = Signals::listen()?;
         let opening = opening(file, &wanted, &containment);
         let store = MemoryStore::default();
         let plan = Arc::clone(&wanted.plan);
@@ -195,7 +195,7 @@ async fn follow(
     port: &LocalPort,
     face: Face,
     opening: Vec<String>,
-    mut signals: Heard,
+    mut signals: Signals,
 ) -> Arc<Snapshot> {
     let mut snapshots = port.snapshots();
     let mut shown = std::pin::pin!(face.show(&opening));
@@ -236,31 +236,6 @@ async fn ask(port: &LocalPort, how: Shutdown, signal: Signal) {
 
 async fn verdict(snapshots: &mut watch::Receiver<Arc<Snapshot>>) {
     let _ = snapshots.wait_for(|last| last.verdict.is_some()).await;
-}
-
-/// The signals that end a stack.
-struct Heard {
-    interrupt: Signals,
-    terminate: Signals,
-    hangup: Signals,
-}
-
-impl Heard {
-    fn listen() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.interrupt.recv() => Signal::INT,
-            _ = self.terminate.recv() => Signal::TERM,
-            _ = self.hangup.recv() => Signal::HUP,
-        }
-    }
 }
 
 /// What is said before the first unit starts.

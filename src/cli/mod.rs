@@ -22,6 +22,7 @@ mod live;
 mod output;
 mod resolve;
 mod running;
+mod signals;
 mod stack;
 mod words;
 mod wrap;
@@ -43,6 +44,8 @@ use crate::domain::event::Command as Ask;
 /// Does what the arguments say.
 #[must_use]
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // Before there is another thread: all of them shall hear what is sent.
+    crate::contain::unblock_signals();
     let output = Output::detect();
     let end = match Cli::try_parse_from(args) {
         Ok(cli) => run(&cli, &output),

@@ -10,7 +10,7 @@ use crate::config::{Unhonoured, suggest};
 use crate::domain::id::UnitName;
 use crate::domain::plan::{Plan, Selection, SelectionError};
 use crate::domain::set::Options;
-use crate::domain::spec::{Program, UnitKind, UnitSpec};
+use crate::domain::spec::{ArgumentsError, Program, UnitKind, UnitSpec};
 
 /// Something that cannot be meant, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,7 +135,18 @@ fn with_args(plan: &Plan, task: &UnitSpec, args: &[String]) -> Result<Plan, Mist
         ));
     };
     let mut changed = task.clone();
-    changed.program = Program::Command(command.with_args(args));
+    changed.program = Program::Command(command.with_args(args).map_err(|error| {
+        let help = match error {
+            ArgumentsError::NoPlace => "write \"$@\" where they go".to_owned(),
+            ArgumentsError::UnknownShell(_) => {
+                "write the command as a list: it gets them at its end".to_owned()
+            }
+        };
+        Mistake::new(
+            format!("`{}` cannot be given arguments: {error}", task.name),
+            Some(help),
+        )
+    })?);
     let changed = Arc::new(changed);
     let units = plan
         .units()

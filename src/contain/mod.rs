@@ -27,6 +27,7 @@
 
 mod census;
 mod child;
+mod dispositions;
 mod error;
 mod group;
 mod helper;
@@ -38,6 +39,7 @@ mod resolve;
 mod spawn;
 mod sys;
 
+pub use dispositions::{is_ignored, unblock_signals};
 pub use error::{ContainError, SpawnCause, SpawnError, Step};
 pub use group::{Delivery, Group, Member, Running, Scope};
 pub use helper::{HelperEnd, HelperOutput, run_helper};

@@ -172,7 +172,10 @@ fn search_program(program: &OsStr, dir: &Path, search: &OsStr) -> Result<PathBuf
         let path = Path::new(OsStr::from_bytes(folder)).join(program);
         match check_program(&dir.join(&path)) {
             Ok(()) => return Ok(path),
-            Err(cause @ SpawnCause::NotExecutable(_)) => denied = denied.or(Some(cause)),
+            // A folder that may not be looked into says nothing of what is in it.
+            Err(cause @ SpawnCause::NotExecutable(_)) if dir.join(&path).exists() => {
+                denied = denied.or(Some(cause));
+            }
             Err(_) => {}
         }
     }

@@ -120,6 +120,28 @@ pub(super) fn keep_zombies() -> io::Result<()> {
     Ok(())
 }
 
+/// Whether the signal is ignored by this process.
+pub(super) fn is_ignored(signal: Signal) -> io::Result<bool> {
+    let mut current = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: a null `act` only reads; `current` is valid for writing.
+    if unsafe { libc::sigaction(signal.number(), ptr::null(), current.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: zeroed is a valid sigaction, and the call above has filled it.
+    Ok(unsafe { current.assume_init() }.sa_sigaction == libc::SIG_IGN)
+}
+
+/// Empties the mask of blocked signals of this thread.
+pub(super) fn unblock_signals() {
+    let mut none = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: the set is valid for writing and initialised by the first call; a null pointer
+    // means that the former mask is not wanted. Neither can fail with these arguments.
+    unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut());
+    }
+}
+
 fn pointers(strings: &[CString]) -> Vec<*mut c_char> {
     (strings.iter().map(|s| s.as_ptr().cast_mut()))
         .chain([ptr::null_mut()])

@@ -73,7 +73,8 @@ async fn follow(
         });
         match read {
             Ok(0) => return Ok(PumpEnd::EndOfFile),
-            Ok(_) => {}
+            // A pipe that is never empty never waits, so it lets the others have their turn.
+            Ok(_) => tokio::task::yield_now().await,
             Err(error) if would_wait(&error) => {}
             Err(error) => return Err(error),
         }

@@ -79,7 +79,9 @@ impl<H: Host> EventLoop<H> {
         self.perform();
         let mut batch = Vec::new();
         while !self.finished {
-            self.publisher.publish_if_due(Instant::now(), &mut self.set);
+            let passed = self.now();
+            self.publisher
+                .publish_if_due(Instant::now(), passed, &mut self.set);
             let deadline = self.deadlines.next().map(|at| self.started + at.0);
             let publication = self.publisher.due();
             tokio::select! {
@@ -164,7 +166,9 @@ impl<H: Host> EventLoop<H> {
 
     /// The last snapshot holds the verdict; who still asks is told.
     fn close(mut self) {
-        self.publisher.publish(Instant::now(), &mut self.set);
+        let passed = self.now();
+        self.publisher
+            .publish(Instant::now(), passed, &mut self.set);
         self.incoming.close();
         while let Ok(incoming) = self.incoming.try_recv() {
             if let Incoming::Command(_, reply) = incoming {

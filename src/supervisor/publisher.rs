@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
+use crate::domain;
 use crate::domain::change::Change;
 use crate::domain::id::Revision;
 use crate::domain::set::UnitSet;
@@ -69,15 +70,27 @@ impl Publisher {
         self.due
     }
 
-    pub(super) fn publish_if_due(&mut self, now: Instant, set: &mut UnitSet) {
+    pub(super) fn publish_if_due(
+        &mut self,
+        now: Instant,
+        passed: domain::time::Instant,
+        set: &mut UnitSet,
+    ) {
         if self.due.is_some_and(|due| due <= now) {
-            self.publish(now, set);
+            self.publish(now, passed, set);
         }
     }
 
-    pub(super) fn publish(&mut self, now: Instant, set: &mut UnitSet) {
+    /// `passed` is `now` as the set counts it.
+    pub(super) fn publish(
+        &mut self,
+        now: Instant,
+        passed: domain::time::Instant,
+        set: &mut UnitSet,
+    ) {
         self.due = None;
         self.last = Some(now);
+        set.advance(passed);
         self.snapshots.send_replace(Arc::new(set.snapshot()));
     }
 }

@@ -113,6 +113,11 @@ fn a_great_many_mistakes() {
     );
 }
 
+#[test]
+fn what_random_text_has_shown_to_be_hard() {
+    report("    \u{feff}");
+}
+
 /// As many as are asked for, otherwise what is worth its time in every run.
 fn cases(usual: u32) -> u32 {
     let asked = std::env::var("PROPTEST_CASES").ok();

@@ -44,6 +44,7 @@ pub struct Pk {
     folder: tempfile::TempDir,
     cwd: Option<PathBuf>,
     marker: Marker,
+    through: Vec<String>,
     args: Vec<String>,
     env: Vec<(String, Option<String>)>,
     stdout: Option<String>,
@@ -62,6 +63,7 @@ impl Pk {
             folder,
             cwd: None,
             marker,
+            through: Vec::new(),
             args: args.into_iter().map(str::to_owned).collect(),
             env: Vec::new(),
             stdout: None,
@@ -95,6 +97,11 @@ impl Pk {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// The processes of this test, when its command was started by hand.
+    pub fn members(&self) -> Vec<(i32, String)> {
+        self.marker.members()
     }
 
     /// Exactly what is to be on stdout, after [`filtered`].
@@ -136,9 +143,15 @@ impl Pk {
         Running::new(self.folder, self.marker, command)
     }
 
+    /// Lets another program, which becomes pk by exec, start it.
+    pub fn through(mut self, program: &[&str]) -> Self {
+        self.through = program.iter().map(ToString::to_string).collect();
+        self
+    }
+
     /// The command itself, for what the harness does not know.
     pub fn command(&self) -> Command {
-        let mut command = plain(self.folder.path());
+        let mut command = plain(&self.through, self.folder.path());
         command.args(&self.args);
         if let Some(cwd) = &self.cwd {
             command.current_dir(cwd);
@@ -154,10 +167,14 @@ impl Pk {
     }
 }
 
-/// pk in a test's folder, with that test's sessions.
-fn plain(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pk"));
+/// pk in a test's folder, with that test's sessions, started by another program if one is
+/// named.
+fn plain(through: &[String], folder: &Path) -> Command {
+    let pk = env!("CARGO_BIN_EXE_pk");
+    let mut words = through.iter().map(String::as_str).chain([pk]);
+    let mut command = Command::new(words.next().unwrap_or(pk));
     command
+        .args(words)
         .current_dir(folder)
         .env("XDG_RUNTIME_DIR", folder)
         .stdin(Stdio::null());

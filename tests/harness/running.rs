@@ -104,7 +104,7 @@ impl Running {
 
     /// Another pk in the same folder, which sees this one.
     pub fn other<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
-        let mut command = super::plain(self.folder());
+        let mut command = super::plain(&[], self.folder());
         command.args(args);
         command
     }

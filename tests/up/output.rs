@@ -1,6 +1,6 @@
 //! How it looks: with and without a terminal, with and without colour.
 
-use crate::harness::Pk;
+use crate::harness::{Pk, poll};
 
 const COLORS: &str = "\
 tasks:
@@ -93,4 +93,39 @@ fn lines_come_in_order_and_whole() {
         .collect();
     assert_eq!(lines, expected);
     ended.assert_order(&["t  > started", "t  | 1\n", "t  | end\n", "t  > completed"]);
+}
+
+#[test]
+fn a_reader_that_stands_still_stops_neither_units_nor_pk() {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let yaml = "services:\n  loud: {command: 'echo $$ > pid; yes', shutdown: {timeout: 10m}}\n";
+    let pk = Pk::stack(yaml, ["up"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    let pid_file = pk.path("pid");
+    let mut child = pk.command().stdout(writer).spawn().unwrap();
+    let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
+    poll("the unit", || {
+        pid_file.metadata().ok().filter(|file| file.len() > 0)
+    });
+    // Whatever pk is writing at that time, it hears the signal, and the unit ends.
+    kill_process(pid, Signal::INT).unwrap();
+    let asked = std::time::Instant::now();
+    poll("the end of the unit", || {
+        let others = pk
+            .members()
+            .into_iter()
+            .filter(|(member, _)| *member != child.id().cast_signed());
+        (others.count() == 0).then_some(())
+    });
+    assert!(asked.elapsed().as_secs() < 5, "{:?}", asked.elapsed());
+    // There is nothing left but to print, which nobody reads: a signal ends that, too.
+    poll("the end of pk", || {
+        kill_process(pid, Signal::INT).ok();
+        child
+            .try_wait()
+            .unwrap()
+            .map(|status| assert_eq!(status.code(), Some(130)))
+    });
+    drop(reader);
 }

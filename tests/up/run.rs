@@ -99,3 +99,15 @@ fn a_pipeline_takes_no_arguments() {
         .run()
         .assert_shows(&["pipe  | hi"]);
 }
+
+#[test]
+fn an_argument_never_becomes_a_command() {
+    let yaml = "tasks:\n  two:\n    command: |\n      echo one\n      echo two\n";
+    Pk::stack(yaml, ["run", "two", "--", "touch", "hacked"])
+        .code(2)
+        .stderr(
+            "error: `two` cannot be given arguments: its command does not say where they go\n  \
+             help: write \"$@\" where they go\n",
+        )
+        .run();
+}

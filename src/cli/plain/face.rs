@@ -14,8 +14,10 @@ use super::summary;
 use crate::cli::style::Painter;
 use crate::control::{Changes, ControlPort};
 use crate::domain::change::{Change, What};
+use crate::domain::event::ShutdownCause;
 use crate::domain::id::UnitName;
 use crate::domain::plan::Plan;
+use crate::domain::signal::Signal;
 use crate::domain::snapshot::Snapshot;
 use crate::logs::{Cursor, LogSource, Selection, Start};
 
@@ -176,6 +178,10 @@ impl Face {
                 Item::Line(line) => self.screen.line(&line, &mut out),
                 Item::Missed(gap) => self.screen.missed(gap, &mut out),
                 Item::Change(change) => {
+                    if self.look.terminal && is_interrupt(&change) {
+                        // Over the `^C` that the terminal shows.
+                        out.push(b'\r');
+                    }
                     if let Some(said) = self.story.tell(&change) {
                         self.screen.said(&said, &mut out);
                     }
@@ -202,6 +208,10 @@ impl Face {
         let text = summary::render(&snapshot, self.look.painter, tail);
         self.printer.print(text.into_bytes()).await
     }
+}
+
+fn is_interrupt(change: &Change) -> bool {
+    change.what == What::ShuttingDown(ShutdownCause::Signal(Signal::INT))
 }
 
 impl Feed {

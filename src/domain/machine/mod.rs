@@ -7,13 +7,17 @@
 //! See [`Phase`] for the drawing. `docs` of each input below say what it means; an input
 //! that a phase has no use for changes nothing.
 
+mod armed;
 mod facts;
 mod ladder;
+mod seen;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use armed::ArmedDeadlines;
 
 use super::change::{Change, UnitChange, What};
 use super::effect::Effect;
@@ -70,7 +74,7 @@ pub struct Machine {
     since: Instant,
     attempt: Attempt,
     epoch: Epoch,
-    armed: [Option<(Epoch, Instant)>; DeadlineKind::ALL.len()],
+    armed: ArmedDeadlines,
     health: Health,
     probing: Vec<ProbeRole>,
     history: History,
@@ -101,7 +105,7 @@ impl Machine {
             since: now,
             attempt: Attempt::default(),
             epoch: Epoch::default(),
-            armed: [None; DeadlineKind::ALL.len()],
+            armed: ArmedDeadlines::default(),
             health: Health::default(),
             probing: Vec::new(),
             history: History::default(),
@@ -241,7 +245,7 @@ impl Machine {
     }
 
     fn deadline(&mut self, kind: DeadlineKind, ctx: &mut Context<'_>) {
-        self.armed[kind as usize] = None;
+        self.armed.disarm(kind);
         match kind {
             // The set knows what it waited for, and says it with `Skip`.
             DeadlineKind::Wait => {}
@@ -401,7 +405,7 @@ impl Machine {
 
     fn arm(&mut self, kind: DeadlineKind, at: Instant, ctx: &mut Context<'_>) {
         self.epoch = Epoch(self.epoch.0.wrapping_add(1));
-        self.armed[kind as usize] = Some((self.epoch, at));
+        self.armed.arm(kind, self.epoch, at);
         ctx.effects.push(Effect::Arm(Armed {
             deadline: Deadline {
                 instance: self.instance,
@@ -413,11 +417,11 @@ impl Machine {
     }
 
     fn disarm(&mut self, kind: DeadlineKind) {
-        self.armed[kind as usize] = None;
+        self.armed.disarm(kind);
     }
 
     fn disarm_all(&mut self) {
-        self.armed = [None; DeadlineKind::ALL.len()];
+        self.armed.disarm_all();
     }
 
     fn publish(&self, change: UnitChange, ctx: &mut Context<'_>) {
@@ -444,123 +448,12 @@ impl Machine {
     /// Whether that deadline is the one that is armed now.
     #[must_use]
     pub fn is_armed(&self, deadline: Deadline) -> bool {
-        self.armed[deadline.kind as usize].is_some_and(|(epoch, _)| epoch == deadline.epoch)
+        self.armed.epoch(deadline.kind) == Some(deadline.epoch)
     }
 
     /// Whether a fact of that run is of any concern.
     #[must_use]
     pub fn is_current(&self, run: RunId) -> bool {
         self.phase.live_run() == Some(run) || self.stuck == Some(run)
-    }
-}
-
-/// What can be seen of a machine.
-impl Machine {
-    #[must_use]
-    pub fn instance(&self) -> InstanceId {
-        self.instance
-    }
-
-    #[must_use]
-    pub fn name(&self) -> &UnitName {
-        &self.name
-    }
-
-    /// Of the live run, or of the next one.
-    #[must_use]
-    pub fn spec(&self) -> &Arc<UnitSpec> {
-        &self.spec
-    }
-
-    #[must_use]
-    pub fn phase(&self) -> &Phase {
-        &self.phase
-    }
-
-    /// Since when it is in its phase.
-    #[must_use]
-    pub fn since(&self) -> Instant {
-        self.since
-    }
-
-    #[must_use]
-    pub fn attempt(&self) -> Attempt {
-        self.attempt
-    }
-
-    /// Of the deadline that was armed last.
-    #[must_use]
-    pub fn epoch(&self) -> Epoch {
-        self.epoch
-    }
-
-    /// Whether the run that ends is followed by another one if nobody objects.
-    #[must_use]
-    pub fn comes_back(&self) -> bool {
-        match &self.phase {
-            Phase::Stopping { stop, .. }
-            | Phase::Reaping {
-                end: End::Stopped(stop, _),
-                ..
-            } => self.again || stop.is_followed_by_run(),
-            Phase::Reaping {
-                end: End::Exited(_),
-                ..
-            } => self.again,
-            Phase::Idle
-            | Phase::Waiting
-            | Phase::Starting { .. }
-            | Phase::Running { .. }
-            | Phase::Backoff { .. }
-            | Phase::Exited(_) => false,
-        }
-    }
-
-    #[must_use]
-    pub fn health(&self) -> &Health {
-        &self.health
-    }
-
-    /// Of the leader, while there is a run.
-    #[must_use]
-    pub fn pid(&self) -> Option<u32> {
-        self.pid
-    }
-
-    /// When the last run was spawned.
-    #[must_use]
-    pub fn spawned_at(&self) -> Option<Instant> {
-        self.spawned_at
-    }
-
-    /// From spawn to first ready, of the last run.
-    #[must_use]
-    pub fn ready_after(&self) -> Option<Duration> {
-        self.ready_after
-    }
-
-    /// How the leader of the last run exited, if it did.
-    #[must_use]
-    pub fn last_status(&self) -> Option<&RunStatus> {
-        self.last_status.as_ref()
-    }
-
-    /// Automatic restarts so far.
-    #[must_use]
-    pub fn restarts(&self) -> u32 {
-        self.restarts
-    }
-
-    /// The run that SIGKILL has not ended.
-    #[must_use]
-    pub fn stuck(&self) -> Option<RunId> {
-        self.stuck
-    }
-
-    /// Deadlines that are armed, with their times.
-    pub fn deadlines(&self) -> impl Iterator<Item = (DeadlineKind, Instant)> + '_ {
-        DeadlineKind::ALL
-            .into_iter()
-            .filter_map(|kind| self.armed[kind as usize].map(|(_, at)| (kind, at)))
     }
 }

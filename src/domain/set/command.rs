@@ -20,7 +20,7 @@ impl UnitSet {
         }
         match command {
             Command::Start(names) => self.each(&names, |set, id| set.start(id, effects)),
-            Command::Stop(names) => self.each_even_leaving(&names, super::UnitSet::stop),
+            Command::Stop(names) => self.each_even_leaving(&names, Self::stop),
             Command::Restart(names) => self.each(&names, |set, id| set.restart(id, effects)),
             Command::Kill(names) => self.each_even_leaving(&names, |set, id| set.kill(id, effects)),
             Command::Signal(names, signal) => self.signal(&names, signal, effects),

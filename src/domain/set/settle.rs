@@ -16,7 +16,7 @@ impl UnitSet {
             return;
         }
         loop {
-            while let Some(id) = self.touched.pop_front() {
+            while let Some(id) = self.touched.pop_back() {
                 self.update(id, effects);
             }
             if self.unwired {
@@ -73,6 +73,15 @@ impl UnitSet {
         }
     }
 
+    /// What was touched last is acted on first, while it is at hand.
+    fn mark_dirty_next(&mut self, id: InstanceId) {
+        if let Some(instance) = self.get_mut(id)
+            && !std::mem::replace(&mut instance.queued, true)
+        {
+            self.dirty.push_front(id);
+        }
+    }
+
     fn mark_stale(&mut self, id: InstanceId) {
         if let Some(instance) = self.get_mut(id)
             && !std::mem::replace(&mut instance.stale, true)
@@ -98,7 +107,7 @@ impl UnitSet {
         self.update_own_cascade(id);
         self.update_ending(id);
         self.update_dependents(id);
-        self.mark_dirty(id);
+        self.mark_dirty_next(id);
         self.note_exit(id);
     }
 
@@ -226,6 +235,10 @@ impl UnitSet {
     /// Phase B: what does its state call for?
     fn act(&mut self, id: InstanceId, effects: &mut Vec<Effect>) {
         if self.act_on_pending_stop(id, effects) {
+            return;
+        }
+        // A stuck run may still go after the end; nothing comes of it.
+        if self.ended.is_some() {
             return;
         }
         let wanted = self.is_wanted(id);

@@ -1,17 +1,17 @@
 //! The properties of the set, checked after each step against the simulated world and the
 //! machines, not against what the set has cached.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::drive::Life;
+use crate::domain::change::{UnitChange, What};
 use crate::domain::effect::Effect;
-use crate::domain::event::{Command, DeadlineKind, Shutdown};
+use crate::domain::event::{DeadlineKind, Shutdown};
 use crate::domain::health::Readiness;
 use crate::domain::id::{InstanceId, RunId, UnitName};
 use crate::domain::machine::Machine;
-use crate::domain::outcome::{Failed, Outcome, Skip};
-use crate::domain::phase::{Desired, Phase, Rung, Stop};
-use crate::domain::set::UnitSet;
+use crate::domain::outcome::Outcome;
+use crate::domain::phase::{Phase, Stop};
 use crate::domain::spec::{Condition, Dependency};
 use crate::domain::verdict::Verdict;
 
@@ -28,8 +28,8 @@ pub fn violation<T>(property: &'static str, text: String) -> Result<T, Violation
 
 /// What was so before a step.
 pub struct Seen {
-    phases: FxHashMap<InstanceId, Phase>,
-    pending: FxHashMap<InstanceId, Stop>,
+    pub phases: FxHashMap<InstanceId, Phase>,
+    pub pending: FxHashMap<InstanceId, Stop>,
     shutdown: Option<Shutdown>,
     ended: bool,
 }
@@ -52,53 +52,23 @@ impl Seen {
     }
 }
 
-/// Automatic restarts, counted by what is seen from outside.
-#[derive(Default)]
-pub struct Budgets {
-    of: FxHashMap<InstanceId, Budget>,
-}
-
-#[derive(Default)]
-struct Budget {
-    automatic: bool,
-    spawned: Vec<u64>,
-    /// A command renewed it, or may have: it is no longer known exactly.
-    commanded: bool,
-}
-
-impl Budgets {
-    /// A command may renew the budget of what it names and of what that requires.
-    pub fn commanded(&mut self, set: &UnitSet, command: &Command) {
-        let mut names: Vec<UnitName> = match command {
-            Command::Start(names) | Command::Restart(names) | Command::Enable(names) => {
-                names.clone()
-            }
-            Command::Scale { .. } | Command::Reload(_) => {
-                (set.plan().units().iter().map(|unit| unit.name.clone())).collect()
-            }
-            Command::Stop(_)
-            | Command::Kill(_)
-            | Command::Signal(..)
-            | Command::Disable(_)
-            | Command::Shutdown(..) => Vec::new(),
-        };
-        let mut seen = FxHashSet::default();
-        while let Some(name) = names.pop() {
-            for id in set.instances() {
-                let machine = set.machine(id).expect("an instance has a machine");
-                let spec = machine.spec();
-                if (*machine.name() == name || spec.name == name) && seen.insert(id) {
-                    let budget = self.of.entry(id).or_default();
-                    *budget = Budget {
-                        commanded: true,
-                        ..Budget::default()
-                    };
-                    let required = spec.depends_on.iter().filter(|on| on.required);
-                    names.extend(required.map(|on| on.unit.clone()));
-                }
-            }
-        }
-    }
+/// Whether a dependency that was over is waiting again because of another start, after the
+/// one in that place.
+fn revived_later(before: &Seen, effects: &[Effect], place: Option<usize>, on: InstanceId) -> bool {
+    let later = &effects[place.map_or(0, |place| place + 1)..];
+    let revival = later.iter().position(|effect| {
+        matches!(effect, Effect::Publish(change)
+            if matches!(&change.what, What::Unit { instance, change: UnitChange::Waiting, .. }
+                if *instance == on))
+    });
+    let was_over = before
+        .phases
+        .get(&on)
+        .is_some_and(|phase| !phase.is_active());
+    was_over
+        && revival.is_some_and(|revival| {
+            (later[..revival].iter()).any(|effect| matches!(effect, Effect::Spawn { .. }))
+        })
 }
 
 /// Whether a dependency is as a condition wants it.
@@ -144,11 +114,12 @@ impl Life<'_> {
                 self.check_verdict(verdict)?;
             }
         }
+        self.check_publications(effects)?;
         let ids: Vec<InstanceId> = self.set.instances().collect();
         for &id in &ids {
             self.check_wait(id)?;
             self.check_wishes(before, id)?;
-            self.check_budget(id)?;
+            self.budgets.check(&self.set, id, self.latest)?;
             self.check_stop_order(before, id)?;
             self.check_cascade(before, id)?;
         }
@@ -161,46 +132,34 @@ impl Life<'_> {
         Ok(())
     }
 
-    fn machine(&self, id: InstanceId) -> &Machine {
+    pub fn machine(&self, id: InstanceId) -> &Machine {
         self.set.machine(id).expect("an instance has a machine")
     }
 
-    /// What was asked for comes to pass.
-    fn check_wishes(&self, before: &Seen, id: InstanceId) -> Result<(), Violation> {
-        let machine = self.machine(id);
-        let (name, phase) = (machine.name(), machine.phase());
-        let killed = match phase {
-            Phase::Starting { .. } | Phase::Running { .. } => false,
-            Phase::Stopping { rung, .. } | Phase::Reaping { rung, .. } => *rung == Rung::Killed,
-            Phase::Idle | Phase::Waiting | Phase::Backoff { .. } | Phase::Exited(_) => true,
-        };
-        if self.set.shutdown() == Some(Shutdown::Now) && !killed {
-            return violation(
-                "P5",
-                format!("{name} is {phase:?} though all was to be killed"),
-            );
-        }
-        let Phase::Exited(outcome) = phase else {
-            return Ok(());
-        };
-        if self.set.desired(id) == Desired::Down || self.set.verdict().is_some() {
-            return Ok(());
-        }
-        match outcome {
-            Outcome::Skipped(Skip::WaitTimeout { on, .. }) => {
-                let began = |id: InstanceId| self.set.machine(id).map(Machine::attempt);
-                if (on.iter()).any(|&(on, then)| began(on).is_some_and(|now| now > then)) {
-                    return violation("revival", format!("{name} stays skipped"));
+    /// What is said of readiness is so.
+    fn check_publications(&self, effects: &[Effect]) -> Result<(), Violation> {
+        let mut said: FxHashMap<InstanceId, bool> = FxHashMap::default();
+        for effect in effects {
+            let Effect::Publish(change) = effect else {
+                continue;
+            };
+            if let What::Unit {
+                instance, change, ..
+            } = &change.what
+            {
+                if matches!(change, UnitChange::Ready { .. }) {
+                    said.insert(*instance, true);
+                } else if matches!(change, UnitChange::Unready { .. }) {
+                    said.insert(*instance, false);
                 }
             }
-            Outcome::Skipped(Skip::Dependency { .. }) => {}
-            Outcome::Completed | Outcome::Failed(_) | Outcome::Stopped => {
-                let was = before.pending.get(&id);
-                let stuck = machine.stuck().is_some();
-                if was.is_some_and(Stop::renews_budget) && self.set.pending(id).is_none() && !stuck
-                {
-                    return violation("restart", format!("{name} was to restart: {phase:?}"));
-                }
+        }
+        for (id, ready) in said {
+            let machine = self.machine(id);
+            let is = machine.health().state() == Readiness::Ready;
+            if matches!(machine.phase(), Phase::Running { .. }) && is != ready {
+                let text = format!("{} is said to be ready: {ready}", machine.name());
+                return violation("readiness", text);
             }
         }
         Ok(())
@@ -270,7 +229,8 @@ impl Life<'_> {
             let ends = machine.phase().is_ending()
                 || (self.set.pending(on).is_some() && self.set.shutdown().is_none());
             let met = holds(dependency.condition, machine) && !ends;
-            let hopeless = !machine.phase().is_active();
+            let hopeless =
+                !machine.phase().is_active() || revived_later(before, effects, place, on);
             if !met && (dependency.required || !hopeless) {
                 let text = format!(
                     "{name} starts though {} is not {}: {:?}",
@@ -282,23 +242,17 @@ impl Life<'_> {
             }
         }
         let now = self.latest;
-        let restart = self.machine(run.instance).spec().restart;
-        let budget = self.budgets.of.entry(run.instance).or_default();
-        if std::mem::take(&mut budget.automatic) {
-            budget.spawned.push(now);
-            let count = budget.within(now, restart.window);
-            if restart.max_restarts.is_some_and(|max| count > max as usize) {
-                return violation("P6", format!("{name}: restart {count} within the window"));
-            }
-        }
-        Ok(())
+        self.budgets.spawned(&self.set, run.instance, now)
     }
 
     /// The instances that it depends on, by the plan's words.
-    fn needs(&self, id: InstanceId) -> Vec<(InstanceId, Dependency)> {
+    pub fn needs(&self, id: InstanceId) -> Vec<(InstanceId, Dependency)> {
         let spec = self.machine(id).spec();
         let plan = self.set.plan();
-        let spec = plan.get(spec.name.as_str()).unwrap_or(spec);
+        // What leaves has the dependencies that it was started with.
+        let stays = !self.set.is_removed(id);
+        let now = plan.get(spec.name.as_str()).filter(|_| stays);
+        let spec = now.unwrap_or(spec);
         let mut needs = Vec::new();
         for dependency in &spec.depends_on {
             let Some(unit) = plan.get(dependency.unit.as_str()) else {
@@ -367,119 +321,6 @@ impl Life<'_> {
         }
     }
 
-    fn check_budget(&mut self, id: InstanceId) -> Result<(), Violation> {
-        let now = self.latest;
-        let machine = self.set.machine(id).expect("an instance has a machine");
-        let budget = self.budgets.of.entry(id).or_default();
-        match machine.phase() {
-            Phase::Backoff { .. } => budget.automatic = true,
-            Phase::Exited(outcome) => {
-                budget.automatic = false;
-                if let Outcome::Failed(Failed {
-                    gave_up_after: Some(restarts),
-                    ..
-                }) = outcome
-                    && machine.since().0.as_millis() == u128::from(now)
-                    && !budget.commanded
-                {
-                    let count = budget.within(now, machine.spec().restart.window);
-                    if count != *restarts as usize {
-                        let name = machine.name();
-                        let text = format!("{name} gave up after {restarts}; there were {count}");
-                        return violation("P6", text);
-                    }
-                }
-            }
-            Phase::Idle
-            | Phase::Waiting
-            | Phase::Starting { .. }
-            | Phase::Running { .. }
-            | Phase::Stopping { .. }
-            | Phase::Reaping { .. } => {}
-        }
-        if !budget.commanded && machine.restarts() as usize != budget.spawned.len() {
-            let (name, count) = (machine.name(), budget.spawned.len());
-            let text = format!("{name} counts {} restarts of {count}", machine.restarts());
-            return violation("P6", text);
-        }
-        Ok(())
-    }
-
-    /// Dependents stop before their dependencies.
-    fn check_stop_order(&self, before: &Seen, id: InstanceId) -> Result<(), Violation> {
-        let machine = self.machine(id);
-        let Phase::Stopping { stop, rung, .. } = machine.phase() else {
-            return Ok(());
-        };
-        let began = !before.phases.get(&id).is_some_and(Phase::is_ending);
-        let at_once = *rung == Rung::Killed
-            && (self.killed_by_command || self.set.shutdown() == Some(Shutdown::Now));
-        if !began || at_once {
-            return Ok(());
-        }
-        let all = match stop {
-            Stop::Shutdown => true,
-            Stop::Requested
-            | Stop::Restart
-            | Stop::Dependency(_)
-            | Stop::Changed
-            | Stop::Removed => false,
-            Stop::Failed(_) => return Ok(()),
-        };
-        for other in self.set.instances() {
-            let dependent = self.machine(other);
-            if other == id || !dependent.phase().is_live() {
-                continue;
-            }
-            let gone = *stop == Stop::Removed && self.set.is_removed(other);
-            let depends = if gone {
-                let own = &self.machine(id).spec().name;
-                let specs = &dependent.spec().depends_on;
-                !self.set.no_deps() && specs.iter().any(|on| on.unit == *own)
-            } else {
-                let needs = self.needs(other);
-                needs
-                    .iter()
-                    .any(|(on, edge)| *on == id && (all || edge.restart))
-            };
-            if depends {
-                let (name, other) = (machine.name(), dependent.name());
-                return violation("P5", format!("{name} stops ({stop:?}) before {other}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Who depends by an edge that says `restart: true` does not outlive the run.
-    fn check_cascade(&self, before: &Seen, id: InstanceId) -> Result<(), Violation> {
-        let Some(run) = before.phases.get(&id).and_then(Phase::live_run) else {
-            return Ok(());
-        };
-        let runs_on = |phase: &Phase| {
-            matches!(phase, Phase::Starting { .. } | Phase::Running { .. })
-                .then(|| phase.live_run())
-                .flatten()
-        };
-        let phase = self.machine(id).phase();
-        if phase.live_run() == Some(run) && !phase.is_ending() {
-            return Ok(());
-        }
-        for other in self.set.instances() {
-            let restarts =
-                || (self.needs(other).iter()).any(|(on, edge)| *on == id && edge.restart);
-            let was = before.phases.get(&other).and_then(runs_on);
-            if was.is_some()
-                && runs_on(self.machine(other).phase()) == was
-                && self.set.pending(other).is_none()
-                && restarts()
-            {
-                let (name, other) = (self.machine(id).name(), self.machine(other).name());
-                return violation("cascade", format!("{name}'s run ends, {other} goes on"));
-            }
-        }
-        Ok(())
-    }
-
     fn check_verdict(&self, verdict: &Verdict) -> Result<(), Violation> {
         let mut failed = Vec::new();
         let mut any_skipped = false;
@@ -525,14 +366,5 @@ impl Life<'_> {
             return violation("verdict", format!("not the truth: {verdict:?}"));
         }
         Ok(())
-    }
-}
-
-impl Budget {
-    fn within(&self, now: u64, window: Option<std::time::Duration>) -> usize {
-        let age = |at: &&u64| u128::from(now.saturating_sub(**at));
-        (self.spawned.iter())
-            .filter(|at| window.is_none_or(|window| age(at) < window.as_millis()))
-            .count()
     }
 }

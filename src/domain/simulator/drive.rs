@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::check::{Budgets, Seen, Violation, violation};
+use super::budget::Budgets;
+use super::check::{Seen, Violation, violation};
 use super::scenario::{Act, Scenario, plan_of};
 use super::world::{Happening, Next, World, probed};
 use crate::domain::admission::Answer;
@@ -99,7 +100,7 @@ impl Life<'_> {
                 Next::Fact(run, fact) => self.step(Event::Fact { run, fact })?,
                 Next::Deadline(deadline) => self.step(Event::Deadline(deadline))?,
                 Next::Act(place) => self.act(&self.scenario.history[place].act.clone())?,
-                Next::End => self.command(shutdown(how))?,
+                Next::End => self.command(&shutdown(how))?,
             }
         }
         violation(
@@ -143,22 +144,22 @@ impl Life<'_> {
 
     fn act(&mut self, act: &Act) -> Result<(), Violation> {
         match act {
-            Act::Start(names) => self.command(Command::Start(names.clone())),
-            Act::Stop(names) => self.command(Command::Stop(names.clone())),
-            Act::Restart(names) => self.command(Command::Restart(names.clone())),
-            Act::Kill(names) => self.command(Command::Kill(names.clone())),
-            Act::Signal(names, signal) => self.command(Command::Signal(names.clone(), *signal)),
-            Act::Enable(names) => self.command(Command::Enable(names.clone())),
-            Act::Disable(names) => self.command(Command::Disable(names.clone())),
-            Act::Scale(unit, replicas) => self.command(Command::Scale {
+            Act::Start(names) => self.command(&Command::Start(names.clone())),
+            Act::Stop(names) => self.command(&Command::Stop(names.clone())),
+            Act::Restart(names) => self.command(&Command::Restart(names.clone())),
+            Act::Kill(names) => self.command(&Command::Kill(names.clone())),
+            Act::Signal(names, signal) => self.command(&Command::Signal(names.clone(), *signal)),
+            Act::Enable(names) => self.command(&Command::Enable(names.clone())),
+            Act::Disable(names) => self.command(&Command::Disable(names.clone())),
+            Act::Scale(unit, replicas) => self.command(&Command::Scale {
                 unit: unit.clone(),
                 replicas: *replicas,
             }),
             Act::Reload(units) => match plan_of(units) {
-                Some(plan) => self.command(Command::Reload(plan)),
+                Some(plan) => self.command(&Command::Reload(plan)),
                 None => Ok(()),
             },
-            Act::Shutdown(how) => self.command(shutdown(*how)),
+            Act::Shutdown(how) => self.command(&shutdown(*how)),
             Act::Crash(name, status) => {
                 if let Some(run) = self.world.live(name) {
                     let exits = Happening::LeaderExits(status.clone());
@@ -205,8 +206,8 @@ impl Life<'_> {
     }
 
     /// Gives a command, and the same again.
-    fn command(&mut self, command: Command) -> Result<(), Violation> {
-        self.budgets.commanded(&self.set, &command);
+    fn command(&mut self, command: &Command) -> Result<(), Violation> {
+        self.budgets.commanded(&self.set, command);
         let views = self.set.fresh_views();
         let answer = self.give(command.clone())?;
         match answer {
@@ -218,7 +219,7 @@ impl Life<'_> {
                 }
             }
         }
-        match &command {
+        match command {
             Command::Start(_)
             | Command::Stop(_)
             | Command::Enable(_)
@@ -346,7 +347,7 @@ impl Life<'_> {
         for effect in effects {
             self.world.perform(effect);
         }
-        if self.world.clock % 4 == 0 {
+        if self.world.clock.is_multiple_of(4) {
             let snapshot = self.set.snapshot();
             if snapshot.revision <= self.revision {
                 return violation("views", "the revision does not grow".to_owned());

@@ -14,8 +14,10 @@
 //! - `PK_SIM_SCENARIOS=1000000 cargo test --release --lib simulator` runs a million.
 //! - `PK_SIM_SEED=17 cargo test --lib simulator` replays one and prints it.
 
+mod budget;
 mod check;
 mod drive;
+mod order;
 mod scenario;
 mod shrink;
 mod stack;
@@ -75,7 +77,7 @@ fn no_history_of_any_stack_violates_a_property() {
         Some(seed) => (seed, 1),
         None => (
             number_from_env("PK_SIM_FIRST").unwrap_or(0),
-            number_from_env("PK_SIM_SCENARIOS").unwrap_or(4000),
+            number_from_env("PK_SIM_SCENARIOS").unwrap_or(3000),
         ),
     };
     let (next, facts) = (AtomicU64::new(first), AtomicU64::new(0));

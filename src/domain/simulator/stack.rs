@@ -17,7 +17,7 @@ use crate::domain::spec::{
 pub fn random(rng: &mut Rng, size: usize) -> Vec<UnitSpec> {
     let mut units = Vec::with_capacity(size);
     for number in 0..size {
-        let unit = random_unit(rng, format!("u{number}"), &units);
+        let unit = random_unit(rng, &format!("u{number}"), &units);
         units.push(unit);
     }
     // The order of the file is not that of the dependencies.
@@ -27,14 +27,14 @@ pub fn random(rng: &mut Rng, size: usize) -> Vec<UnitSpec> {
     units
 }
 
-fn random_unit(rng: &mut Rng, name: String, before: &[UnitSpec]) -> UnitSpec {
+fn random_unit(rng: &mut Rng, name: &str, before: &[UnitSpec]) -> UnitSpec {
     let kind = if rng.u8(..3) == 0 {
         UnitKind::Task
     } else {
         UnitKind::Service
     };
     let program = Program::Command(Command::Exec(vec!["true".into()]));
-    let mut unit = UnitSpec::new(name.as_str().into(), kind, program, "/".into());
+    let mut unit = UnitSpec::new(name.into(), kind, program, "/".into());
     let one_in = |rng: &mut Rng, n: u8| rng.u8(..n) == 0;
     if one_in(rng, 3) {
         unit.readiness = Some(random_probe(rng));
@@ -208,7 +208,7 @@ pub fn mutate(rng: &mut Rng, units: &mut Vec<UnitSpec>) {
                 let number = rng.u32(100..110);
                 let name = format!("u{number}");
                 if units.iter().all(|unit| unit.name.as_str() != name) {
-                    let unit = random_unit(rng, name, units);
+                    let unit = random_unit(rng, &name, units);
                     units.push(unit);
                 }
             }

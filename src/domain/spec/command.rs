@@ -33,26 +33,6 @@ impl Command {
             Self::Exec(argv) => argv.iter().map(String::as_str).collect(),
         }
     }
-
-    /// The same command with further arguments behind it.
-    ///
-    /// A script gets them as `"$@"` appended, so that no shell splits or expands them.
-    #[must_use]
-    pub fn with_args(&self, args: &[String]) -> Self {
-        if args.is_empty() {
-            return self.clone();
-        }
-        match self {
-            Self::Shell { shell, script } => {
-                let mut argv: Vec<String> = shell.to_vec();
-                argv.push(format!("{script} \"$@\""));
-                argv.push(shell.first().cloned().unwrap_or_default());
-                argv.extend(args.iter().cloned());
-                Self::Exec(argv)
-            }
-            Self::Exec(argv) => Self::Exec(argv.iter().chain(args).cloned().collect()),
-        }
-    }
 }
 
 impl Serialize for Command {
@@ -135,20 +115,6 @@ pub enum Program {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn arguments_reach_a_script_unsplit() {
-        let script = Command::Shell {
-            shell: ["sh".to_owned(), "-c".to_owned()].into(),
-            script: "echo hi".into(),
-        };
-        let args = ["a b".to_owned(), "$HOME".to_owned()];
-        assert_eq!(
-            script.with_args(&args).argv(),
-            ["sh", "-c", "echo hi \"$@\"", "sh", "a b", "$HOME"]
-        );
-        assert_eq!(script.with_args(&[]), script);
-    }
 
     #[test]
     fn a_unit_wins_over_the_stack() {

@@ -4,12 +4,14 @@
 //! interpolate. Specs are compared to tell what a reload changes, so they hold nothing that
 //! differs between two readings of the same file.
 
+mod arguments;
 mod command;
 mod dependency;
 mod probe;
 mod restart;
 mod unit;
 
+pub use arguments::ArgumentsError;
 pub use command::{Command, EnvMap, Environment, Program, Stage};
 pub use dependency::{Condition, Dependency};
 pub use probe::{Check, HttpCheck, OnFailure, Pattern, Probe, StatusRange};

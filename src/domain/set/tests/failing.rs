@@ -185,3 +185,23 @@ fn everything_that_is_waited_for_has_a_name() {
         ]
     );
 }
+
+#[test]
+fn a_stuck_run_that_goes_after_the_end_starts_nothing() {
+    let mut stack = Stack::new([
+        service("it").but(|spec| spec.timeouts.wait = Some(SECOND)),
+        service("other"),
+    ]);
+    stack.spawned("it").spawned("other");
+    let _ = stack.stop("it");
+    stack.pass(16_000);
+    let _ = stack.start("it");
+    stack.pass(2000);
+    assert_eq!(
+        stack.status("it"),
+        "skipped: waited 1s for its former run to end"
+    );
+    stack.exits("other", 0).done();
+    assert!(stack.set.verdict().is_some());
+    assert!(stack.reaped("it").done().is_empty());
+}

@@ -1,0 +1,50 @@
+//! What ends pk must end its stack first.
+
+use rustix::process::Signal;
+
+use crate::harness::Pk;
+
+const ONE: &str = "services:\n  one: {command: [sleep, '1000']}\n";
+
+#[test]
+fn every_signal_that_could_end_pk_stops_the_stack() {
+    for signal in [
+        Signal::HUP,
+        Signal::INT,
+        Signal::QUIT,
+        Signal::ALARM,
+        Signal::TERM,
+        Signal::USR1,
+        Signal::USR2,
+        Signal::XCPU,
+    ] {
+        let pk = Pk::stack(ONE, ["up"]).start();
+        pk.wait_for("one > started");
+        pk.signal(signal);
+        pk.wait()
+            .assert_code(128 + signal.as_raw())
+            .assert_shows(&["one > stopped"]);
+    }
+}
+
+#[test]
+fn what_nohup_ignores_stays_ignored() {
+    let pk = Pk::stack(ONE, ["up"]).through(&["nohup"]).start();
+    pk.wait_for("one > started");
+    pk.signal(Signal::HUP);
+    // Signals of one process are taken in order: had the first been heard, its code would be
+    // that of the end.
+    pk.signal(Signal::TERM);
+    pk.wait().assert_code(143).assert_shows(&["one > stopped"]);
+}
+
+#[test]
+fn a_signal_that_was_blocked_is_heard() {
+    let block = "sigprocmask(SIG_BLOCK, POSIX::SigSet->new(SIGTERM)) or die; exec @ARGV";
+    let pk = Pk::stack(ONE, ["up"])
+        .through(&["perl", "-MPOSIX", "-e", block])
+        .start();
+    pk.wait_for("one > started");
+    pk.signal(Signal::TERM);
+    pk.wait().assert_code(143).assert_shows(&["one > stopped"]);
+}
