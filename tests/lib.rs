@@ -8,6 +8,7 @@ mod architecture;
 mod cli;
 mod config;
 mod contain;
+mod control;
 mod examples;
 mod harness;
 mod logs;

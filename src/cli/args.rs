@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use crate::contain::{self, Choice};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::running::args as running;
+
 /// Runs a local development stack from one file.
 ///
 /// The file, pk.yaml, says what there is to run and what needs what. `pk up` starts it in
@@ -48,16 +50,30 @@ pub struct Place {
 pub enum Command {
     Up(Up),
     Run(Run),
+    Down(running::Down),
+    Ps(running::Ps),
+    Ls(running::Ls),
+    Logs(running::Logs),
+    Events(running::Events),
+    Start(running::Start),
+    Stop(running::Stop),
+    Restart(running::Restart),
+    Kill(running::Kill),
+    Signal(running::SendSignal),
+    Enable(running::Enable),
+    Disable(running::Disable),
+    Scale(running::Scale),
+    Wait(running::Wait),
     /// Look for mistakes in the file, and show every one of them.
     Check,
     /// Show the file as pk understands it: merged, filled in, secrets masked.
     Config(Config),
-    /// Say in plain words what a unit is, what it waits for, and why.
     Explain(Explain),
     /// Show what depends on what.
     Graph(Graph),
     /// Print the JSON schema of the file, for editors.
     Schema,
+    Completions(Completions),
 }
 
 /// Start the stack, show what it does, and stop it on Ctrl-C.
@@ -66,8 +82,11 @@ pub enum Command {
 /// order, each within its grace period; a second one kills what is left at once.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
+Where the stack runs already, named units are started there; without any, a terminal shows it \
+until Ctrl-C leaves it running.
+
 Exit codes: 0 all that had to succeed did; 1 something failed; 2 the command line or the file \
-is wrong; 130, 143, 129 ended by SIGINT, SIGTERM, SIGHUP.\n")]
+is wrong; 4 the stack runs already; 130, 143, 129 ended by SIGINT, SIGTERM, SIGHUP.\n")]
 pub struct Up {
     /// Units to start, with what they require; all that are active if none is named.
     #[arg(value_name = "UNIT")]
@@ -160,11 +179,26 @@ pub enum ConfigForm {
     Json,
 }
 
+/// Say in plain words how a unit of the running stack is, what it waits for, and why.
+///
+/// Of a stack that does not run: what the file makes of it.
 #[derive(Clone, Debug, Args)]
 pub struct Explain {
     /// The unit; all of them if none is named.
     #[arg(value_name = "UNIT")]
     pub unit: Option<String>,
+    /// Of a stack that runs: in which form.
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub output: running::Form,
+}
+
+/// Print what completes pk's commands in a shell.
+///
+/// For bash: `source <(pk completions bash)`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Completions {
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -15,6 +15,10 @@ pub enum End {
     Failed,
     /// The command line or the file is wrong.
     Usage,
+    /// No such stack or unit is running.
+    NotThere,
+    /// The running stack, or the one that runs it, does not let it happen.
+    Denied,
     TimedOut,
     /// Ended by a signal to pk.
     Signal(Signal),
@@ -29,6 +33,8 @@ impl End {
             Self::Fine => 0,
             Self::Failed => 1,
             Self::Usage => 2,
+            Self::NotThere => 3,
+            Self::Denied => 4,
             Self::TimedOut => 124,
             Self::Signal(signal) => 128 + signal.number(),
             Self::Passed(status) => status.shell_code(),

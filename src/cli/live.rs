@@ -5,6 +5,8 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -15,10 +17,11 @@ use super::inspect::plural;
 use super::output::Output;
 use super::plain::{Face, Look, Printer};
 use super::resolve::{self, Mistake, Wanted};
+use super::running::{self, join};
 use super::signals::Signals;
 use super::stack;
 use crate::contain::{self, Containment};
-use crate::control::{ControlPort, LocalPort};
+use crate::control::{self, ControlPort, LocalPort, Record, RuntimeFolder, Session, SessionError};
 use crate::domain::event::{Command, Shutdown, ShutdownCause};
 use crate::domain::plan::Plan;
 use crate::domain::signal::Signal;
@@ -29,52 +32,86 @@ use crate::supervisor::{self, Settings};
 pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
     // The only face so far: the flag asks for what there is.
     let _ = args.no_tui;
-    launch(
-        place,
-        args.hold,
-        output,
-        |loaded| resolve::up(args, loaded),
-        |last| last.verdict.as_ref().map_or(End::Failed, exit::of_up),
-    )
+    let ready = match prepare(place, args.hold, output, |plan| resolve::up(args, plan)) {
+        Ok(ready) => ready,
+        Err(end) => return end,
+    };
+    let folder = match RuntimeFolder::create(running::runtime_folder()) {
+        Ok(folder) => folder,
+        Err(error) => return running::unusable(&error, output),
+    };
+    let record = Record::new(ready.wanted.plan.name(), &ready.path);
+    let opened = match Session::open(&folder, record) {
+        Ok(opened) => opened,
+        Err(error) => {
+            let refusal = error.to_string();
+            let SessionError::Running(found) = error else {
+                output.error(&refusal, None);
+                return End::Failed;
+            };
+            return join::up(
+                found.as_deref(),
+                &refusal,
+                &args.units,
+                ready.wanted,
+                output,
+            );
+        }
+    };
+    launch(ready, Some(opened), output, |last| {
+        last.verdict.as_ref().map_or(End::Failed, exit::of_up)
+    })
 }
+
+/// The session of the stack, which other processes find it by, and where it listens.
+type Opened = (Session, UnixListener);
 
 pub fn run(place: &Place, args: &args::Run, output: &Output) -> End {
-    launch(
-        place,
-        args.hold,
-        output,
-        |loaded| resolve::run(args, loaded),
-        |last| {
-            let outcome = last.get(&args.task).and_then(|unit| unit.outcome.as_ref());
-            last.verdict
-                .as_ref()
-                .map_or(End::Failed, |verdict| exit::of_run(verdict, outcome))
-        },
-    )
+    let ready = match prepare(place, args.hold, output, |plan| resolve::run(args, plan)) {
+        Ok(ready) => ready,
+        Err(end) => return end,
+    };
+    // What one task needs is its own: it neither is the stack nor stands in its way.
+    launch(ready, None, output, |last| {
+        let outcome = last.get(&args.task).and_then(|unit| unit.outcome.as_ref());
+        last.verdict
+            .as_ref()
+            .map_or(End::Failed, |verdict| exit::of_run(verdict, outcome))
+    })
 }
 
-fn launch(
+/// What is to be run.
+struct Ready {
+    /// The main file as messages name it.
+    file: String,
+    path: PathBuf,
+    wanted: Wanted,
+    containment: Containment,
+}
+
+fn prepare(
     place: &Place,
     hold: args::Hold,
     output: &Output,
     resolve: impl FnOnce(Arc<Plan>) -> Result<Wanted, Vec<Mistake>>,
-    judge: impl FnOnce(&Snapshot) -> End,
-) -> End {
-    let loaded = match stack::load(place, output) {
-        Ok(loaded) => loaded,
-        Err(end) => return end,
-    };
+) -> Result<Ready, End> {
+    let loaded = stack::load(place, output)?;
     if let Some(note) = stack::passed_over(&loaded) {
         output.note(&note);
     }
     let file = stack::main_file(&loaded);
+    let path = loaded
+        .sources
+        .iter()
+        .next()
+        .map_or_else(PathBuf::new, |file| file.path().to_owned());
     let wanted = match resolve(Arc::new(loaded.plan)) {
         Ok(wanted) => wanted,
         Err(mistakes) => {
             for mistake in mistakes {
                 output.error(&mistake.what, mistake.help.as_deref());
             }
-            return End::Usage;
+            return Err(End::Usage);
         }
     };
     let refused = resolve::refused(&loaded.unhonoured, &wanted);
@@ -82,16 +119,27 @@ fn launch(
         for key in refused {
             output.error(&key.to_string(), None);
         }
-        return End::Usage;
+        return Err(End::Usage);
     }
-    let containment = match Containment::choose(hold.containment.into()) {
-        Ok(containment) => containment,
-        Err(error) => {
-            output.error(&error.to_string(), None);
-            return End::Failed;
-        }
-    };
-    match live(&file, wanted, containment, output) {
+    let containment = Containment::choose(hold.containment.into()).map_err(|error| {
+        output.error(&error.to_string(), None);
+        End::Failed
+    })?;
+    Ok(Ready {
+        file,
+        path,
+        wanted,
+        containment,
+    })
+}
+
+fn launch(
+    ready: Ready,
+    opened: Option<Opened>,
+    output: &Output,
+    judge: impl FnOnce(&Snapshot) -> End,
+) -> End {
+    match live(&ready.file, ready.wanted, ready.containment, opened, output) {
         Ok(last) => judge(&last),
         Err(error) => {
             output.error(&format!("cannot run the stack: {error}"), None);
@@ -105,6 +153,7 @@ fn live(
     file: &str,
     wanted: Wanted,
     containment: Containment,
+    opened: Option<Opened>,
     output: &Output,
 ) -> io::Result<Arc<Snapshot>> {
     contain::raise_file_limit();
@@ -127,6 +176,9 @@ fn live(
             seed: seed(),
         });
         let port = LocalPort::new(handle, store);
+        let served =
+            |(session, listener)| control::serve(session, listener, Arc::new(port.clone()));
+        let serving = opened.map(served).transpose()?;
         let look = Look {
             painter: output.out,
             terminal: output.terminal,
@@ -138,11 +190,16 @@ fn live(
             look,
             Printer::start(io::stdout()),
         );
-        Ok(follow(&port, face, opening, signals).await)
+        Ok((follow(&port, face, opening, signals).await, serving))
     });
     // A write to a paused terminal may never end, and must not keep pk.
     runtime.shutdown_background();
-    last
+    last.map(|(last, serving)| {
+        if let Some(serving) = serving {
+            serving.finish();
+        }
+        last
+    })
 }
 
 /// Shows the stack and passes signals on until it has ended and all is shown.

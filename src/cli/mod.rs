@@ -21,6 +21,7 @@ mod inspect;
 mod live;
 mod output;
 mod resolve;
+mod running;
 mod signals;
 mod stack;
 mod words;
@@ -29,11 +30,16 @@ mod wrap;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use args::{Cli, Command};
 use exit::End;
 use output::Output;
+use running::act::Then;
+use running::args::{Awaited, Form};
+use running::{act, logs, show, wait};
+
+use crate::domain::event::Command as Ask;
 
 /// Does what the arguments say.
 #[must_use]
@@ -63,7 +69,48 @@ fn run(cli: &Cli, output: &Output) -> End {
         Command::Run(run) => live::run(place, run, output),
         Command::Check => inspect::check(place, output),
         Command::Config(config) => inspect::config(place, config.output, output),
-        Command::Explain(explain) => explain::explain(place, explain.unit.as_deref(), output),
+        Command::Explain(args) => match running::find(place, output) {
+            Ok(Some(found)) => show::explain(&found, args.unit.as_deref(), args.output, output),
+            Ok(None) if args.output == Form::Text => {
+                explain::explain(place, args.unit.as_deref(), output)
+            }
+            Ok(None) => {
+                output.error("no stack of this folder is running", None);
+                End::NotThere
+            }
+            Err(end) => end,
+        },
+        Command::Down(args) => act::down(place, args, output),
+        Command::Ps(args) => show::ps(place, args, output),
+        Command::Ls(args) => show::ls(args, output),
+        Command::Logs(args) => logs::logs(place, args, output),
+        Command::Events(args) => logs::events(place, args, output),
+        Command::Start(args) => act::act(place, &args.units, Ask::Start, args.wait.into(), output),
+        Command::Stop(args) => {
+            let then = Then::Wait(Awaited::Stopped, args.timeout);
+            act::act(place, &args.units, Ask::Stop, then, output)
+        }
+        Command::Restart(args) => {
+            act::act(place, &args.units, Ask::Restart, args.wait.into(), output)
+        }
+        Command::Kill(args) => {
+            let then = Then::Wait(Awaited::Stopped, args.timeout);
+            act::act(place, &args.units, Ask::Kill, then, output)
+        }
+        Command::Signal(args) => {
+            let signal = args.signal;
+            let ask = |names| Ask::Signal(names, signal);
+            act::act(place, &args.units, ask, Then::Return, output)
+        }
+        Command::Enable(args) => act::act(place, &args.units, Ask::Enable, Then::Return, output),
+        Command::Disable(args) => act::act(place, &args.units, Ask::Disable, Then::Return, output),
+        Command::Scale(args) => act::scale(place, args, output),
+        Command::Wait(args) => wait::wait(place, args, output),
+        Command::Completions(args) => {
+            let mut text = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "pk", &mut text);
+            output.print(&String::from_utf8_lossy(&text))
+        }
         Command::Graph(graph) => graph::graph(place, graph.format, output),
         Command::Schema => inspect::schema(output),
     }

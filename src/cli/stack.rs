@@ -47,7 +47,8 @@ fn read(place: &Place, output: &Output) -> Result<Result<Loaded, Report>, End> {
     }))
 }
 
-fn folder(place: &Place) -> Result<PathBuf, String> {
+/// Where pk looks from.
+pub fn folder(place: &Place) -> Result<PathBuf, String> {
     let here = std::env::current_dir()
         .map_err(|error| format!("cannot tell the current folder: {error}"))?;
     let Some(directory) = &place.directory else {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 
+use super::changes::Changes;
 use super::port::{ControlPort, PortError, Reply};
-use crate::domain::change::Change;
 use crate::domain::event::Command;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::time::Instant;
 use crate::logs::{LogSource, MemoryStore};
 use crate::supervisor::Handle;
 
@@ -29,10 +30,8 @@ impl LocalPort {
 impl ControlPort for LocalPort {
     fn command(&self, command: Command) -> Reply<'_> {
         Box::pin(async move {
-            self.handle
-                .command(command)
-                .await
-                .map_err(|_| PortError::Gone)
+            let answered = self.handle.ask(command).await;
+            answered.map_err(|_| PortError::Gone)
         })
     }
 
@@ -40,8 +39,12 @@ impl ControlPort for LocalPort {
         self.handle.snapshots()
     }
 
-    fn changes(&self) -> broadcast::Receiver<Change> {
-        self.handle.changes()
+    fn changes(&self) -> Changes {
+        self.handle.changes().into()
+    }
+
+    fn now(&self) -> Instant {
+        self.handle.now()
     }
 
     fn logs(&self) -> Arc<dyn LogSource> {

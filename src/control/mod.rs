@@ -4,8 +4,26 @@
 //! not, sees a stack through [`ControlPort`] alone; it must not reach the supervisor in
 //! another way.
 
+mod changes;
+mod history;
 mod local;
+mod log_pages;
 mod port;
+pub mod protocol;
+mod record;
+mod remote;
+mod routes;
+mod runtime_folder;
+mod server;
+mod session;
+mod streams;
+pub mod wire;
 
+pub use changes::Changes;
 pub use local::LocalPort;
-pub use port::{ControlPort, PortError};
+pub use port::{Answered, ControlPort, PortError, Reply};
+pub use record::Record;
+pub use remote::RemotePort;
+pub use runtime_folder::{FolderError, RuntimeFolder};
+pub use server::{Serving, serve};
+pub use session::{Found, Session, SessionError, meant, running};

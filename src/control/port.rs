@@ -3,23 +3,31 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 
-use crate::domain::admission::Answer;
-use crate::domain::change::Change;
+use super::changes::Changes;
 use crate::domain::event::Command;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::time::Instant;
 use crate::logs::LogSource;
 
+pub use crate::supervisor::Answered;
+
 /// Why a command got no answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PortError {
     #[error("the stack is no longer there")]
     Gone,
+    /// A reload takes a plan, which stays in the process that has read it.
+    #[error("this cannot be asked of a stack in another process")]
+    Unsupported,
+    /// The other side did not understand, or was not understood.
+    #[error("the running stack says: {0}")]
+    Refused(String),
 }
 
 /// The answer to a command, when it comes.
-pub type Reply<'a> = Pin<Box<dyn Future<Output = Result<Answer, PortError>> + Send + 'a>>;
+pub type Reply<'a> = Pin<Box<dyn Future<Output = Result<Answered, PortError>> + Send + 'a>>;
 
 /// How a stack is seen and steered.
 pub trait ControlPort: Send + Sync + std::fmt::Debug {
@@ -32,8 +40,11 @@ pub trait ControlPort: Send + Sync + std::fmt::Debug {
 
     /// Each change from now on. Bounded: a receiver that lags is told so, and takes a
     /// snapshot.
-    fn changes(&self) -> broadcast::Receiver<Change>;
+    fn changes(&self) -> Changes;
 
     /// What the units write.
     fn logs(&self) -> Arc<dyn LogSource>;
+
+    /// The time in the stack, for how long something has been so.
+    fn now(&self) -> Instant;
 }

@@ -3,7 +3,7 @@
 //! Each command gets one answer at once: accepted, ignored because what it asks for is
 //! so already, or denied with a reason. What it sets going is seen in the snapshots.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::event::Shutdown;
 use super::id::UnitName;
@@ -11,7 +11,7 @@ use super::outcome::Outcome;
 use super::phase::{Phase, PhaseName};
 
 /// The answer to a command.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[must_use]
 pub enum Answer {
@@ -22,7 +22,7 @@ pub enum Answer {
 }
 
 /// Why there is nothing to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     #[error("already running")]
@@ -42,7 +42,7 @@ pub enum Reason {
 }
 
 /// Why a command is not taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Denial {
     #[error("no unit is named `{0}`")]

@@ -2,29 +2,28 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::event::ProbeRole;
 use super::event::ShutdownCause;
 use super::id::{Attempt, InstanceId, UnitName};
 use super::outcome::{Failure, Outcome, RunStatus};
 use super::phase::Stop;
-use super::text::serialize_duration;
+use super::text::{duration, opt_duration};
 use super::time::Instant;
 
 /// One difference between two snapshots.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     pub at: Instant,
     #[serde(flatten)]
     pub what: What,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
     Unit {
-        #[serde(skip)]
         instance: InstanceId,
         name: UnitName,
         change: UnitChange,
@@ -36,7 +35,7 @@ pub enum What {
 }
 
 /// What changed in a unit.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitChange {
     Waiting,
@@ -49,7 +48,7 @@ pub enum UnitChange {
     },
     /// Ready, or ready again.
     Ready {
-        #[serde(serialize_with = "serialize_duration")]
+        #[serde(with = "duration")]
         after: Duration,
     },
     Unready {
@@ -70,7 +69,7 @@ pub enum UnitChange {
         status: RunStatus,
     },
     Backoff {
-        #[serde(serialize_with = "serialize_duration")]
+        #[serde(with = "duration")]
         delay: Duration,
         /// Of this restart within the window, from 1.
         restart: u32,
@@ -80,6 +79,7 @@ pub enum UnitChange {
     Ended {
         outcome: Outcome,
         /// How long its last run took, if it had one.
+        #[serde(default, with = "opt_duration")]
         ran_for: Option<Duration>,
     },
     /// A reload brought or took it.

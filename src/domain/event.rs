@@ -44,7 +44,7 @@ pub enum Fact {
 }
 
 /// Which of a unit's probes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeRole {
     Startup,
@@ -146,7 +146,9 @@ pub enum Command {
 }
 
 /// Whether the stack is asked to stop, or told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Shutdown {
     /// In reverse dependency order, within each unit's grace period.
@@ -156,7 +158,7 @@ pub enum Shutdown {
 }
 
 /// Why the stack stops.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShutdownCause {
     Signal(Signal),

@@ -10,7 +10,7 @@
 //! at most once an interval: `interval × failure_threshold` is how long a probe may fail,
 //! whatever the pace.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::event::{ProbeResult, ProbeRole};
 use super::outcome::Failure;
@@ -18,7 +18,7 @@ use super::spec::{Check, OnFailure, Probe, UnitSpec};
 use super::time::Instant;
 
 /// Whether a run can serve.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Readiness {
     /// Nothing asks for it.

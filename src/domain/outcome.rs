@@ -3,16 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::exit::ExitStatus;
 use super::id::{Attempt, InstanceId, UnitName};
 use super::signal::Signal;
 use super::spec::{Program, SuccessCodes, UnitSpec};
-use super::text::short_duration;
+use super::text::{duration, short_duration};
 
 /// How a unit's story ended, until somebody starts it again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Its last run ended with success.
@@ -25,7 +25,7 @@ pub enum Outcome {
 }
 
 /// A failure and what the restart policy had tried against it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
     pub failure: Failure,
     /// The automatic restarts before it, when the budget for them was used up.
@@ -33,7 +33,7 @@ pub struct Failed {
 }
 
 /// Why a run failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Failure {
     /// The command ended so.
@@ -43,11 +43,12 @@ pub enum Failure {
     /// There is no process: what happened, in words.
     Spawn(String),
     /// Nothing was heard of the spawn in this time.
-    SpawnTimeout(Duration),
+    SpawnTimeout(#[serde(with = "duration")] Duration),
     /// `timeouts.run` has passed.
-    TimedOut(Duration),
+    TimedOut(#[serde(with = "duration")] Duration),
     /// `timeouts.ready` has passed.
     NotReady {
+        #[serde(with = "duration")]
         limit: Duration,
         last: Option<String>,
     },
@@ -122,19 +123,18 @@ impl Failure {
 }
 
 /// A process by number and name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     pub pid: u32,
     pub name: String,
 }
 
 /// Why a unit was not started.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Skip {
     /// This dependency can no longer meet its condition.
     Dependency {
-        #[serde(skip)]
         on: InstanceId,
         name: UnitName,
         /// Why it cannot.
@@ -143,15 +143,15 @@ pub enum Skip {
     /// `timeouts.wait` has passed; the dependencies it waited for, with their attempts
     /// then, so that a new run of one is told from the old.
     WaitTimeout {
+        #[serde(with = "duration")]
         limit: Duration,
-        #[serde(skip)]
         on: Vec<(InstanceId, Attempt)>,
         names: Vec<UnitName>,
     },
 }
 
 /// The exit status of each stage of a run, in order; a plain command has one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunStatus(pub Vec<ExitStatus>);
 

@@ -9,7 +9,7 @@
 //!             └─────────────────────────────────────────────────────────┘
 //! ```
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::id::{InstanceId, RunId};
 use super::outcome::{Failure, Outcome, RunStatus};
@@ -51,7 +51,7 @@ pub enum Phase {
 }
 
 /// The steps of the stop ladder that were taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rung {
     /// Nothing was to be asked: the group was empty.
@@ -62,7 +62,7 @@ pub enum Rung {
 }
 
 /// Why a run is stopped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stop {
     /// By a command.
@@ -177,7 +177,7 @@ impl Phase {
 }
 
 /// A [`Phase`] without what it holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PhaseName {
     Idle,
@@ -207,7 +207,7 @@ impl PhaseName {
 }
 
 /// What is wanted of a unit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Desired {
     Up,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::event::{Shutdown, ShutdownCause};
 use super::health::Readiness;
@@ -14,12 +14,12 @@ use super::id::{Attempt, InstanceId, Revision, UnitName};
 use super::outcome::{Failure, Outcome, RunStatus};
 use super::phase::{Desired, PhaseName, Stop};
 use super::spec::{Condition, UnitKind};
-use super::text::serialize_opt_duration;
+use super::text::opt_duration;
 use super::time::Instant;
 use super::verdict::Verdict;
 
 /// The whole stack at one moment.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Snapshot {
     pub revision: Revision,
     /// Of the stack.
@@ -44,9 +44,9 @@ impl Snapshot {
 }
 
 /// One instance.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UnitView {
-    #[serde(skip)]
+    /// Stays the same while the stack runs, also across reloads.
     pub id: InstanceId,
     /// The instance's.
     pub name: UnitName,
@@ -57,6 +57,9 @@ pub struct UnitView {
     pub description: Option<String>,
     pub desired: Desired,
     pub phase: PhaseName,
+    /// The unit's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<String>,
     /// When it came to this phase.
     pub since: Instant,
     pub readiness: Readiness,
@@ -69,7 +72,8 @@ pub struct UnitView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spawned_at: Option<Instant>,
     #[serde(
-        serialize_with = "serialize_opt_duration",
+        default,
+        with = "opt_duration",
         skip_serializing_if = "Option::is_none"
     )]
     pub ready_after: Option<Duration>,
@@ -85,7 +89,7 @@ pub struct UnitView {
 }
 
 /// What a unit waits for: every wait has a name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Wait {
     /// For conditions of dependencies.
@@ -119,7 +123,7 @@ pub enum Wait {
 }
 
 /// One dependency that is waited for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitFor {
     pub name: UnitName,
     pub condition: Condition,

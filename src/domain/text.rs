@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde::Serializer;
+use serde::{Deserialize as _, Deserializer, Serializer};
 
 /// Why a text is no duration or no size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -200,6 +200,37 @@ pub fn serialize_opt_duration<S: Serializer>(
     match value {
         Some(duration) => serialize_duration(duration, serializer),
         None => serializer.serialize_none(),
+    }
+}
+
+/// For `#[serde(with)]` on a [`Duration`]: as the file writes it, both ways.
+pub mod duration {
+    use super::*;
+
+    pub use super::serialize_duration as serialize;
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_duration(&text)
+            .map_err(|error| serde::de::Error::custom(format!("`{text}` is no duration: {error}")))
+    }
+}
+
+/// For `#[serde(with)]` on an optional [`Duration`].
+pub mod opt_duration {
+    use super::*;
+
+    pub use super::serialize_opt_duration as serialize;
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(deserializer)? else {
+            return Ok(None);
+        };
+        parse_duration(&text)
+            .map(Some)
+            .map_err(|error| serde::de::Error::custom(format!("`{text}` is no duration: {error}")))
     }
 }
 

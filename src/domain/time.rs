@@ -3,14 +3,18 @@
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use super::text::duration;
 
 /// Monotonic time since the supervisor started.
 ///
 /// `std::time::Instant` cannot be made up by a test; this can.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
-pub struct Instant(pub Duration);
+pub struct Instant(#[serde(with = "duration")] pub Duration);
 
 impl Instant {
     /// The supervisor's start.

@@ -1,6 +1,6 @@
 //! What is said of a stack at its end.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::event::ShutdownCause;
 use super::exit::ExitStatus;
@@ -8,7 +8,7 @@ use super::id::UnitName;
 use super::outcome::Outcome;
 
 /// The sum of a stack that has ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Why it was stopped; `None` if it came to its end.
     pub cause: Option<ShutdownCause>,

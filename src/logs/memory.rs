@@ -16,31 +16,13 @@ use jiff::Timestamp;
 use regex::bytes::Regex;
 use tokio::sync::watch;
 
+use super::cursor::{Cursor, Start};
 use super::line::{Gap, LogLine, Origin, Page};
 use super::ring::{Block, Ring};
 use super::splitter::{Batch, Splitter};
 use super::tap::{Tap, TapSource, Taps};
 use super::{LogSink, LogSource, Selection, StreamWriter};
 use crate::domain::id::{InstanceId, RunId};
-
-/// Where a cursor begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// At the oldest line that is kept; what was evicted before is not missed.
-    Oldest,
-    /// At the last so many lines of the selection together.
-    Last(usize),
-    /// At the next line to come.
-    Now,
-}
-
-/// A reader's place. Costs nothing while it is not used.
-#[derive(Clone, Debug)]
-pub struct Cursor {
-    selection: Selection,
-    /// Per instance the number of the next line; an instance that is not here is new.
-    next: BTreeMap<InstanceId, u64>,
-}
 
 /// A store in memory. Cheap to clone: clones share the lines.
 #[derive(Clone)]
@@ -92,6 +74,24 @@ impl MemoryStore {
         }
     }
 
+    /// Takes a line as another store gave it, under its number and time there. For a store
+    /// that has no writers of its own.
+    pub fn copy(&self, line: &LogLine) {
+        let mut state = self.shared.lock();
+        state.seq = state.seq.max(line.seq);
+        let batch = Batch::of(line.bytes.clone(), line.cut);
+        self.shared.keep(state, line.origin, line.time, batch);
+    }
+
+    /// Takes note of lines that another store has lost: a reader here misses them as well,
+    /// and with them what it has not read of that instance.
+    pub fn copy_gap(&self, gap: Gap) {
+        let mut state = self.shared.lock();
+        let ring = state.rings.entry(gap.instance).or_default();
+        let freed = ring.skip(gap.lines);
+        state.cost -= freed;
+    }
+
     /// Gives up the lines of an instance that is no more.
     pub fn forget(&self, instance: InstanceId) {
         let mut state = self.shared.lock();
@@ -113,9 +113,18 @@ impl Shared {
             return;
         }
         self.taps.show(origin.run, &batch);
-        let mut state = self.lock();
+        let state = self.lock();
         // Under the lock, so that a later line has no earlier time.
-        let time = Timestamp::now();
+        self.keep(state, origin, Timestamp::now(), batch);
+    }
+
+    fn keep(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        origin: Origin,
+        time: Timestamp,
+        batch: Batch,
+    ) {
         let seq = state.seq;
         state.seq += batch.len() as u64;
         let ring = state.rings.entry(origin.run.instance).or_default();

@@ -10,6 +10,7 @@
 //!                                              └─► taps of the run
 //! ```
 
+mod cursor;
 mod line;
 mod memory;
 mod pump;
@@ -21,8 +22,9 @@ use tokio::sync::watch;
 
 use crate::domain::id::InstanceId;
 
+pub use cursor::{BadCursor, Cursor, Start};
 pub use line::{Cut, Gap, LogLine, Origin, Page, Stream};
-pub use memory::{Cursor, MemoryStore, Start};
+pub use memory::MemoryStore;
 pub use pump::{PumpEnd, pump};
 pub use splitter::{Batch, MAX_LINE, Splitter};
 pub use tap::{Tap, TapSource};

@@ -79,6 +79,15 @@ impl Ring {
         self.blocks.push_back(block);
     }
 
+    /// Counts lines that never came here; what is here is given up with them, so that they
+    /// are missed where they belong. Returns the bytes that were freed.
+    pub fn skip(&mut self, lines: u64) -> usize {
+        let freed = std::mem::take(&mut self.cost);
+        self.blocks.clear();
+        self.appended += lines;
+        freed
+    }
+
     /// Takes out its oldest block; returns the bytes that were freed.
     pub fn evict(&mut self) -> usize {
         let freed = self.blocks.pop_front().map_or(0, |block| block.cost());

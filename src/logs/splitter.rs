@@ -27,6 +27,15 @@ struct Span {
 }
 
 impl Batch {
+    /// One line that was split before.
+    #[must_use]
+    pub fn of(line: Bytes, cut: Cut) -> Self {
+        Self {
+            lines: vec![span(0, line.len(), cut)],
+            bytes: line,
+        }
+    }
+
     /// How many lines it holds.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::deadlines::Deadlines;
-use super::handle::Handle;
+use super::handle::{Answered, Handle};
 use super::host::Host;
 use super::publisher::Publisher;
 use crate::domain;
@@ -23,7 +23,7 @@ use crate::domain::set::UnitSet;
 #[derive(Debug)]
 pub(super) enum Incoming {
     Fact(RunId, Fact),
-    Command(Command, oneshot::Sender<Answer>),
+    Command(Command, oneshot::Sender<Answered>),
 }
 
 /// How many are taken from the inbox before deadlines are looked at again.
@@ -36,10 +36,12 @@ pub(super) fn spawn<H: Host>(
 ) -> Handle {
     let (inbox, incoming) = mpsc::unbounded_channel();
     let publisher = Publisher::new(set.snapshot());
+    let started = Instant::now();
     let handle = Handle {
         inbox: inbox.clone(),
         snapshots: publisher.snapshots(),
         changes: publisher.change_sender(),
+        started,
     };
     let event_loop = EventLoop {
         set,
@@ -50,7 +52,7 @@ pub(super) fn spawn<H: Host>(
         replies: HashMap::new(),
         next_command: CommandId(0),
         effects: Vec::new(),
-        started: Instant::now(),
+        started,
         finished: false,
     };
     tokio::spawn(event_loop.run());
@@ -63,7 +65,7 @@ struct EventLoop<H> {
     incoming: mpsc::UnboundedReceiver<Incoming>,
     deadlines: Deadlines,
     publisher: Publisher,
-    replies: HashMap<CommandId, oneshot::Sender<Answer>>,
+    replies: HashMap<CommandId, oneshot::Sender<Answered>>,
     next_command: CommandId,
     effects: Vec<Effect>,
     started: Instant,
@@ -152,7 +154,8 @@ impl<H: Host> EventLoop<H> {
                 Effect::Reply { id, answer } => {
                     if let Some(reply) = self.replies.remove(&id) {
                         // Whoever asked may have gone.
-                        let _ = reply.send(answer);
+                        let revision = self.publisher.next();
+                        let _ = reply.send(Answered { answer, revision });
                     }
                 }
                 Effect::Publish(change) => self.publisher.change(change),
@@ -169,7 +172,10 @@ impl<H: Host> EventLoop<H> {
         self.incoming.close();
         while let Ok(incoming) = self.incoming.try_recv() {
             if let Incoming::Command(_, reply) = incoming {
-                let _ = reply.send(Answer::Denied(Denial::Ended));
+                let _ = reply.send(Answered {
+                    answer: Answer::Denied(Denial::Ended),
+                    revision: self.publisher.last(),
+                });
             }
         }
     }

@@ -8,12 +8,23 @@ use super::event_loop::Incoming;
 use crate::domain::admission::Answer;
 use crate::domain::change::Change;
 use crate::domain::event::Command;
+use crate::domain::id::Revision;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::time;
 
 /// The event loop has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the stack is no longer there")]
 pub struct Gone;
+
+/// An answer, and where its effect is seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Answered {
+    pub answer: Answer,
+    /// A snapshot of this revision or a later one was made after the command.
+    pub revision: Revision,
+}
 
 /// Reaches a running stack. Cheap to clone; dropping it changes nothing in the stack.
 #[derive(Clone, Debug)]
@@ -21,6 +32,7 @@ pub struct Handle {
     pub(super) inbox: mpsc::UnboundedSender<Incoming>,
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(super) changes: broadcast::Sender<Change>,
+    pub(super) started: tokio::time::Instant,
 }
 
 impl Handle {
@@ -29,11 +41,25 @@ impl Handle {
     /// # Errors
     /// The stack has ended.
     pub async fn command(&self, command: Command) -> Result<Answer, Gone> {
+        self.ask(command).await.map(|answered| answered.answer)
+    }
+
+    /// The same, and from which snapshot on the effect is seen.
+    ///
+    /// # Errors
+    /// The stack has ended.
+    pub async fn ask(&self, command: Command) -> Result<Answered, Gone> {
         let (reply, answer) = oneshot::channel();
         self.inbox
             .send(Incoming::Command(command, reply))
             .map_err(|_| Gone)?;
         answer.await.map_err(|_| Gone)
+    }
+
+    /// The time in the stack. A snapshot's own is that of the last event before it.
+    #[must_use]
+    pub fn now(&self) -> time::Instant {
+        time::Instant(self.started.elapsed())
     }
 
     /// The latest state and those that follow; closes after the one that holds the verdict.

@@ -33,7 +33,7 @@ use crate::domain::plan::Plan;
 use crate::domain::set::{Options, UnitSet};
 use crate::logs::MemoryStore;
 
-pub use handle::{Gone, Handle};
+pub use handle::{Answered, Gone, Handle};
 use host::Runners;
 
 /// What a stack runs with.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::domain;
 use crate::domain::change::Change;
+use crate::domain::id::Revision;
 use crate::domain::set::UnitSet;
 use crate::domain::snapshot::Snapshot;
 
@@ -47,6 +48,16 @@ impl Publisher {
     pub(super) fn change(&mut self, change: Change) {
         // Nobody listens: nobody misses it.
         let _ = self.changes.send(change);
+    }
+
+    /// Of the latest snapshot.
+    pub(super) fn last(&self) -> Revision {
+        self.snapshots.borrow().revision
+    }
+
+    /// Of the one that follows it.
+    pub(super) fn next(&self) -> Revision {
+        Revision(self.last().0 + 1)
     }
 
     /// Something has changed: a snapshot is due, at once or when its time has come.

@@ -151,28 +151,10 @@ impl Pk {
 
     /// The command itself, for what the harness does not know.
     pub fn command(&self) -> Command {
-        let mut words = self.through.iter().map(String::as_str);
-        let mut command = match words.next() {
-            Some(program) => Command::new(program),
-            None => Command::new(env!("CARGO_BIN_EXE_pk")),
-        };
-        command.args(words);
-        if !self.through.is_empty() {
-            command.arg(env!("CARGO_BIN_EXE_pk"));
-        }
-        command
-            .args(&self.args)
-            .current_dir(self.cwd.as_deref().unwrap_or(self.folder.path()))
-            .stdin(Stdio::null());
-        // What the person who runs the tests likes is not what they test.
-        for name in [
-            "NO_COLOR",
-            "FORCE_COLOR",
-            "CLICOLOR",
-            "CLICOLOR_FORCE",
-            "CI",
-        ] {
-            command.env_remove(name);
+        let mut command = plain(&self.through, self.folder.path());
+        command.args(&self.args);
+        if let Some(cwd) = &self.cwd {
+            command.current_dir(cwd);
         }
         command.env(Marker::NAME, self.marker.value());
         for (name, value) in &self.env {
@@ -183,6 +165,30 @@ impl Pk {
         }
         command
     }
+}
+
+/// pk in a test's folder, with that test's sessions, started by another program if one is
+/// named.
+fn plain(through: &[String], folder: &Path) -> Command {
+    let pk = env!("CARGO_BIN_EXE_pk");
+    let mut words = through.iter().map(String::as_str).chain([pk]);
+    let mut command = Command::new(words.next().unwrap_or(pk));
+    command
+        .args(words)
+        .current_dir(folder)
+        .env("XDG_RUNTIME_DIR", folder)
+        .stdin(Stdio::null());
+    // What the person who runs the tests likes is not what they test.
+    for name in [
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "CLICOLOR",
+        "CLICOLOR_FORCE",
+        "CI",
+    ] {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// The top folder of the package.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Read;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -98,7 +98,44 @@ impl Running {
         }
     }
 
-    fn pid(&self) -> Pid {
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Another pk in the same folder, which sees this one.
+    pub fn other<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = super::plain(&[], self.folder());
+        command.args(args);
+        command
+    }
+
+    /// Runs another pk in the same folder to its end.
+    #[track_caller]
+    pub fn pk<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Ended {
+        self.ended(self.other(args))
+    }
+
+    /// Runs a command to its end.
+    #[track_caller]
+    pub fn ended(&self, mut command: Command) -> Ended {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = Reader::new(child.stdout.take().unwrap());
+        let mut stderr = Reader::new(child.stderr.take().unwrap());
+        let status = poll("the end of another pk", || child.try_wait().unwrap());
+        Ended {
+            code: status.code(),
+            signal: status.signal(),
+            stdout: stdout.finish(),
+            stderr: stderr.finish(),
+            folder: self.folder().to_owned(),
+        }
+    }
+
+    pub fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed()).unwrap()
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 
 use super::order::{Item, Order};
 use super::printer::{Closed, Printer};
@@ -12,7 +12,7 @@ use super::screen::Screen;
 use super::story::{Story, Tone};
 use super::summary;
 use crate::cli::style::Painter;
-use crate::control::ControlPort;
+use crate::control::{Changes, ControlPort};
 use crate::domain::change::{Change, What};
 use crate::domain::event::ShutdownCause;
 use crate::domain::id::UnitName;
@@ -49,7 +49,7 @@ pub struct Face {
 /// What comes from the stack.
 struct Feed {
     snapshots: watch::Receiver<Arc<Snapshot>>,
-    changes: broadcast::Receiver<Change>,
+    changes: Changes,
     /// No change can come any more.
     changes_ended: bool,
     logs: Arc<dyn LogSource>,

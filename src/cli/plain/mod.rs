@@ -18,3 +18,5 @@ pub mod waits;
 
 pub use face::{Face, Look};
 pub use printer::{Closed, Printer};
+pub use screen::Screen;
+pub use story::Story;

@@ -123,6 +123,7 @@ mod tests {
             unit: name.into(),
             kind: UnitKind::Service,
             description: None,
+            profiles: Vec::new(),
             desired: Desired::Down,
             phase: match outcome {
                 Some(_) => PhaseName::Exited,

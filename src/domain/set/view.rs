@@ -83,6 +83,7 @@ impl UnitSet {
             unit: instance.unit.clone(),
             kind: spec.kind,
             description: spec.description.clone(),
+            profiles: spec.profiles.clone(),
             desired: self.desired(id),
             phase: machine.phase().name(),
             since: machine.since(),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Command, Dependency, Environment, Pattern, Probe, Program, Restart, SuccessCodes};
 use crate::domain::id::UnitName;
@@ -13,7 +13,7 @@ use crate::domain::signal::Signal;
 use crate::domain::text::{serialize_duration, serialize_opt_duration, serialize_opt_size};
 
 /// Whether a unit runs until it is stopped, or to completion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitKind {
     Service,

@@ -1,0 +1,22 @@
+//! The commands that see and steer a stack which runs in another process.
+//!
+//! ```text
+//!  place ─► reach (which one, its socket) ─► names (who is meant) ─► act ─► wait
+//!                                                               └─► show, logs
+//! ```
+//!
+//! Nothing here reads the file: a stack can be stopped however broken that is meanwhile.
+
+pub mod args;
+
+pub mod act;
+pub mod join;
+pub mod logs;
+pub mod show;
+pub mod wait;
+
+mod names;
+mod reach;
+mod table;
+
+pub use reach::{find, runtime_folder, unusable};

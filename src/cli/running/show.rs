@@ -1,0 +1,198 @@
+//! The commands that show a running stack: `ps`, `ls`, `explain`.
+
+use serde::Serialize;
+
+use super::args::{Form, Ls, Ps};
+use super::table::{Cell, Table};
+use super::{names, reach};
+use crate::cli::args::Place;
+use crate::cli::exit::End;
+use crate::cli::output::Output;
+use crate::cli::style::Painter;
+use crate::control::protocol::State;
+use crate::control::{Found, Record};
+use crate::domain::explain;
+use crate::domain::health::Readiness;
+use crate::domain::id::Revision;
+use crate::domain::outcome::Outcome;
+use crate::domain::phase::PhaseName;
+use crate::domain::snapshot::UnitView;
+use crate::domain::text::short_duration;
+use crate::domain::time::Instant;
+
+pub fn ps(place: &Place, ps: &Ps, output: &Output) -> End {
+    let found = match reach::found(place, output) {
+        Ok(found) => found,
+        Err(end) => return end,
+    };
+    let state = match reach::block_on(output, reach::state(&found, output)) {
+        Ok(state) => state,
+        Err(end) => return end,
+    };
+    let units = match units(&ps.units, &state) {
+        Ok(units) => units,
+        Err(mistake) => {
+            output.error(&mistake.what, mistake.help.as_deref());
+            return End::NotThere;
+        }
+    };
+    match ps.output {
+        Form::Text => output.print(&table(&units, state.now, output.out).render()),
+        Form::Json => json(
+            &Listed {
+                stack: &found.record,
+                revision: state.snapshot.revision,
+                now: state.now,
+                units,
+            },
+            output,
+        ),
+    }
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    stack: &'a Record,
+    revision: Revision,
+    now: Instant,
+    units: Vec<&'a UnitView>,
+}
+
+fn units<'a>(
+    asked: &[String],
+    state: &'a State,
+) -> Result<Vec<&'a UnitView>, crate::cli::resolve::Mistake> {
+    let all = state.snapshot.units.iter().map(|unit| &**unit);
+    if asked.is_empty() {
+        return Ok(all.collect());
+    }
+    let names = names::each(asked, &state.snapshot)?;
+    Ok(all
+        .filter(|unit| names.contains(&unit.name) || names.contains(&unit.unit))
+        .collect())
+}
+
+fn table(units: &[&UnitView], now: Instant, painter: Painter) -> Table {
+    let mut table = Table::new(["NAME", "PID", "FOR", "RESTARTS", "STATUS"], painter);
+    for unit in units {
+        let quiet = unit.phase == PhaseName::Idle;
+        table.row([
+            Cell::plain(unit.name.as_str()),
+            Cell::plain(&unit.pid.map_or("-".to_owned(), |pid| pid.to_string())),
+            Cell::plain(&if quiet {
+                "-".to_owned()
+            } else {
+                short_duration(now.since(unit.since))
+            }),
+            Cell::plain(&unit.restarts.to_string()),
+            Cell::painted(&unit.status, tone(unit)),
+        ]);
+    }
+    table
+}
+
+fn tone(unit: &UnitView) -> fn(Painter, &str) -> String {
+    match unit.phase {
+        PhaseName::Idle => Painter::dim,
+        PhaseName::Running => match unit.readiness {
+            Readiness::Ready | Readiness::Unprobed => Painter::good,
+            Readiness::Unready => Painter::warning,
+            Readiness::Unhealthy => Painter::bad,
+        },
+        PhaseName::Waiting
+        | PhaseName::Starting
+        | PhaseName::Stopping
+        | PhaseName::Reaping
+        | PhaseName::Backoff => Painter::warning,
+        PhaseName::Exited => match unit.outcome {
+            Some(Outcome::Completed) => Painter::good,
+            Some(Outcome::Failed(_)) => Painter::bad,
+            Some(Outcome::Skipped(_)) => Painter::warning,
+            Some(Outcome::Stopped) | None => Painter::dim,
+        },
+    }
+}
+
+pub fn ls(ls: &Ls, output: &Output) -> End {
+    let all = match reach::all(output) {
+        Ok(all) => all,
+        Err(end) => return end,
+    };
+    let records: Vec<&Record> = all.iter().map(|found| &found.record).collect();
+    match ls.output {
+        Form::Json => json(&records, output),
+        Form::Text if records.is_empty() => {
+            output.note("no stack is running");
+            End::Fine
+        }
+        Form::Text => {
+            let mut table = Table::new(["NAME", "PID", "FOR", "FILE"], output.out);
+            let now = jiff::Timestamp::now();
+            for record in records {
+                let age = now.duration_since(record.started).unsigned_abs();
+                table.row([
+                    Cell::plain(&record.name),
+                    Cell::plain(&record.pid.to_string()),
+                    Cell::plain(&short_duration(age)),
+                    Cell::plain(&record.file.display().to_string()),
+                ]);
+            }
+            output.print(&table.render())
+        }
+    }
+}
+
+/// What is to be said of one unit, or of all, as they are now.
+pub fn explain(found: &Found, unit: Option<&str>, form: Form, output: &Output) -> End {
+    let state = match reach::block_on(output, reach::state(found, output)) {
+        Ok(state) => state,
+        Err(end) => return end,
+    };
+    let asked: Vec<String> = unit.map(str::to_owned).into_iter().collect();
+    let units = match units(&asked, &state) {
+        Ok(units) => units,
+        Err(mistake) => {
+            output.error(&mistake.what, mistake.help.as_deref());
+            return End::NotThere;
+        }
+    };
+    // What is said of a time is said of now, not of the last event.
+    let mut snapshot = state.snapshot.clone();
+    snapshot.at = state.now;
+    let pages: Vec<Vec<String>> = units
+        .iter()
+        .map(|unit| explain::explain(unit, &snapshot))
+        .collect();
+    if form == Form::Json {
+        #[derive(Serialize)]
+        struct Explained<'a> {
+            unit: &'a UnitView,
+            explanation: &'a [String],
+        }
+        let explained: Vec<_> = units
+            .iter()
+            .zip(&pages)
+            .map(|(unit, explanation)| Explained { unit, explanation })
+            .collect();
+        return json(&explained, output);
+    }
+    let mut text = String::new();
+    for page in pages {
+        for (place, line) in page.iter().enumerate() {
+            let indent = if place > 0 { "  " } else { "" };
+            text.push_str(&format!("{indent}{line}\n"));
+        }
+    }
+    output.print(&text)
+}
+
+fn json(value: &impl Serialize, output: &Output) -> End {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => output.print(&format!("{text}\n")),
+        Err(error) => {
+            output.error(&format!("cannot write JSON: {error}"), None);
+            End::Failed
+        }
+    }
+}

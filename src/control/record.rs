@@ -1,0 +1,68 @@
+//! What a running stack says of itself to those who look for it.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Who runs what, since when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Of the stack.
+    pub name: String,
+    /// Of its main file; canonical.
+    pub folder: PathBuf,
+    /// The main file; canonical.
+    pub file: PathBuf,
+    pub pid: u32,
+    pub started: Timestamp,
+    /// Of pk.
+    pub version: String,
+}
+
+impl Record {
+    /// Of the stack `name` from `file`, run by this process from now on.
+    #[must_use]
+    pub fn new(name: &str, file: &Path) -> Self {
+        let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+        Self {
+            name: name.to_owned(),
+            folder: file.parent().unwrap_or(Path::new("/")).to_owned(),
+            file,
+            pid: std::process::id(),
+            started: Timestamp::now(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// The start of the names of its files: the same for the same stack in the same folder,
+    /// whatever version of pk asks.
+    pub(super) fn key(&self) -> String {
+        // FNV-1a: small, and written down, so that it stays the same.
+        let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+        let path = self.folder.as_os_str().as_encoded_bytes();
+        for byte in self.name.bytes().chain([0]).chain(path.iter().copied()) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        // Socket addresses are short, so is the part that is for people.
+        let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let name: String = self.name.chars().filter(plain).take(16).collect();
+        format!("{name}-{hash:016x}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_tells_stacks_and_folders_apart() {
+        let key = |name: &str, file: &str| Record::new(name, Path::new(file)).key();
+        let shop = key("shop", "/nowhere/a/pk.yaml");
+        assert_eq!(shop, key("shop", "/nowhere/a/other.yaml"));
+        assert_ne!(shop, key("shop", "/nowhere/b/pk.yaml"));
+        assert_ne!(shop, key("shop2", "/nowhere/a/pk.yaml"));
+        assert!(shop.starts_with("shop-"), "{shop}");
+        assert!(key("ü / x", "/nowhere/pk.yaml").is_ascii());
+    }
+}

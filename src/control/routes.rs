@@ -1,0 +1,232 @@
+//! Requests to answers.
+//!
+//! This module owns which path means what, and that whatever goes wrong is answered with a
+//! [`Problem`]. It must not hold anything of a client from one request to the next.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::history::History;
+use super::port::{ControlPort, PortError};
+use super::protocol::{Act, ErrorCode, MAX_BODY, Problem, Taken};
+use super::record::Record;
+use super::{log_pages, streams};
+use crate::domain::admission::{Answer, Denial};
+use crate::domain::event::Command;
+use crate::domain::id::Revision;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::time::Instant;
+
+/// What every request is answered from.
+#[derive(Debug)]
+pub(super) struct Served {
+    pub port: Arc<dyn ControlPort>,
+    pub record: Record,
+    pub history: History,
+    written: Mutex<Option<(Revision, Arc<RawValue>)>>,
+}
+
+impl Served {
+    pub(super) fn new(port: Arc<dyn ControlPort>, record: Record) -> Self {
+        let life = format!("{:x}", record.started.as_nanosecond());
+        Self {
+            port,
+            record,
+            history: History::new(life),
+            written: Mutex::default(),
+        }
+    }
+
+    /// The snapshot as JSON: written once, however many ask.
+    pub(super) fn write(&self, snapshot: &Snapshot) -> Result<Arc<RawValue>, Problem> {
+        let lock = || self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((revision, text)) = &*lock()
+            && *revision == snapshot.revision
+        {
+            return Ok(Arc::clone(text));
+        }
+        let text: Arc<RawValue> = serde_json::value::to_raw_value(snapshot)
+            .map_err(|error| Problem::new(ErrorCode::Internal, error.to_string()))?
+            .into();
+        *lock() = Some((snapshot.revision, Arc::clone(&text)));
+        Ok(text)
+    }
+
+    /// As [`State`](super::protocol::State).
+    pub(super) fn state(&self, snapshot: &Snapshot) -> Result<StateText, Problem> {
+        Ok(StateText {
+            now: self.port.now(),
+            snapshot: self.write(snapshot)?,
+        })
+    }
+
+    /// The latest snapshot.
+    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.port.snapshots().borrow())
+    }
+}
+
+/// A [`State`](super::protocol::State) of which most is written already.
+#[derive(Debug, Serialize)]
+pub(super) struct StateText {
+    now: Instant,
+    snapshot: Arc<RawValue>,
+}
+
+pub(super) type Shared = State<Arc<Served>>;
+
+/// Every path.
+pub(super) fn router(served: Arc<Served>) -> Router {
+    Router::new()
+        .route("/v1/session", get(session))
+        .route("/v1/state", get(state))
+        .route("/v1/state/stream", get(streams::states))
+        .route("/v1/commands", post(command))
+        .route("/v1/changes", get(streams::changes_page))
+        .route("/v1/changes/stream", get(streams::changes))
+        .route(
+            "/v1/logs",
+            get(log_pages::by_query).post(log_pages::by_body),
+        )
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(served)
+}
+
+/// What another user's process gets, whatever it asks for.
+pub(super) fn forbidden() -> Router {
+    Router::new().fallback(|| async {
+        Problem::new(
+            ErrorCode::Forbidden,
+            "this stack belongs to another user of this machine",
+        )
+    })
+}
+
+async fn session(State(served): Shared) -> Response {
+    json(&served.record)
+}
+
+async fn state(State(served): Shared) -> Result<Response, Problem> {
+    let snapshot = served.snapshot();
+    Ok(json(&served.state(&snapshot)?))
+}
+
+async fn command(
+    State(served): Shared,
+    act: Result<Body<Act>, Problem>,
+) -> Result<Response, Problem> {
+    let command = Command::from(act?.0);
+    let answered = match served.port.command(command).await {
+        Ok(answered) => answered,
+        Err(PortError::Gone) => {
+            let revision = served.snapshot().revision;
+            return Err(Problem::denied(Denial::Ended, revision));
+        }
+        Err(error) => return Err(Problem::new(ErrorCode::Internal, error.to_string())),
+    };
+    match answered.answer {
+        Answer::Denied(denial) => Err(Problem::denied(denial, answered.revision)),
+        answer => Ok(json(&Taken {
+            answer,
+            revision: answered.revision,
+        })),
+    }
+}
+
+async fn not_found() -> Problem {
+    Problem::new(ErrorCode::NotFound, "there is nothing under this path")
+        .hint("GET /v1/state shows the stack")
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(
+        ErrorCode::MethodNotAllowed,
+        "this path takes another method",
+    )
+}
+
+/// An answer as JSON.
+pub(super) fn json(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
+        Err(error) => Problem::new(ErrorCode::Internal, error.to_string()).into_response(),
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = match self.code {
+            ErrorCode::BadRequest => StatusCode::BAD_REQUEST,
+            ErrorCode::NotFound | ErrorCode::UnknownUnit => StatusCode::NOT_FOUND,
+            ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+            ErrorCode::ShuttingDown
+            | ErrorCode::Ended
+            | ErrorCode::NotRunning
+            | ErrorCode::Denied => StatusCode::CONFLICT,
+            ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let text = serde_json::to_vec(&self).unwrap_or_default();
+        (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
+    }
+}
+
+/// A body of JSON, or what is wrong with it.
+#[derive(Debug)]
+pub(super) struct Body<T>(pub T);
+
+impl<T: serde::de::DeserializeOwned> FromRequest<Arc<Served>> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(
+        request: axum::extract::Request,
+        served: &Arc<Served>,
+    ) -> Result<Self, Problem> {
+        match axum::Json::<T>::from_request(request, served).await {
+            Ok(axum::Json(value)) => Ok(Self(value)),
+            Err(rejection) => Err(unread(&rejection)),
+        }
+    }
+}
+
+fn unread(rejection: &JsonRejection) -> Problem {
+    let code = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        ErrorCode::TooLarge
+    } else {
+        ErrorCode::BadRequest
+    };
+    Problem::new(code, rejection.body_text())
+}
+
+/// What stands behind the question mark, or what is wrong with it.
+#[derive(Debug)]
+pub(super) struct Asked<T>(pub T);
+
+impl<T: serde::de::DeserializeOwned> FromRequestParts<Arc<Served>> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        served: &Arc<Served>,
+    ) -> Result<Self, Problem> {
+        match Query::<T>::from_request_parts(parts, served).await {
+            Ok(Query(value)) => Ok(Self(value)),
+            Err(rejection) => Err(misasked(&rejection)),
+        }
+    }
+}
+
+fn misasked(rejection: &QueryRejection) -> Problem {
+    Problem::new(ErrorCode::BadRequest, rejection.body_text())
+}

@@ -1,0 +1,193 @@
+//! Serves a stack to other processes, for as long as it runs.
+//!
+//! ```text
+//!  listen ─► accept ─► whose process? ─► requests … ─► the stack has ended
+//!                          └─► refused                     │
+//!        released ◄─ connections end ◄─ the rest is accepted, the socket goes
+//! ```
+//!
+//! It has a thread and a runtime of its own, so that no client, however many and however
+//! fast they ask, takes time from the event loop. Nothing here waits for a client without a
+//! limit.
+
+use std::io;
+use std::os::unix::net::UnixListener as StdListener;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::history;
+use super::port::ControlPort;
+use super::routes::{self, Served};
+use super::session::Session;
+
+/// Connections at the same time; more wait until one ends.
+const CONNECTIONS: usize = 512;
+
+/// How long a client is given to take what it was answered, at the end.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// How long one that has connected may take to say what it wants.
+const HEADERS: Duration = Duration::from_secs(10);
+
+/// A stack that is being served.
+#[derive(Debug)]
+pub struct Serving {
+    done: mpsc::Receiver<()>,
+}
+
+impl Serving {
+    /// Waits until every client that was there at the end of the stack has its answer, and
+    /// the session is given up. Bounded.
+    pub fn finish(self) {
+        // An error means that the thread has ended, which is what is waited for.
+        let _ = self.done.recv_timeout(2 * DRAIN);
+    }
+}
+
+/// Serves the stack behind `port` until it has ended, then gives up the session. Nothing
+/// that the stack does from now on is missed.
+///
+/// # Errors
+/// There is no thread or no runtime to be had.
+pub fn serve(
+    session: Session,
+    listener: StdListener,
+    port: Arc<dyn ControlPort>,
+) -> io::Result<Serving> {
+    listener.set_nonblocking(true)?;
+    let changes = port.changes();
+    let served = Arc::new(Served::new(port, session.record().clone()));
+    let (ended, done) = mpsc::channel();
+    std::thread::Builder::new()
+        .name("control".to_owned())
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            if let Ok(runtime) = runtime {
+                runtime.block_on(async {
+                    let history = Arc::clone(&served);
+                    let followed = tokio::spawn(async move {
+                        history.history.follow(changes, &*history.port).await;
+                    });
+                    if let Ok(listener) = UnixListener::from_std(listener) {
+                        run(listener, &session, served).await;
+                    }
+                    followed.abort();
+                });
+            }
+            drop(session);
+            let _ = ended.send(());
+        })?;
+    Ok(Serving { done })
+}
+
+async fn run(listener: UnixListener, session: &Session, served: Arc<Served>) {
+    let owner = rustix::process::geteuid().as_raw();
+    let mut snapshots = served.port.snapshots();
+    let (closing, closed) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let clients = Clients {
+        ours: routes::router(served),
+        foreign: routes::forbidden(),
+        owner,
+        limit: Arc::new(Semaphore::new(CONNECTIONS)),
+        closed,
+    };
+    {
+        let mut over = std::pin::pin!(history::ended(&mut snapshots));
+        loop {
+            tokio::select! {
+                () = &mut over => break,
+                Some(client) = clients.accept(&listener) => {
+                    connections.spawn(client);
+                }
+                Some(_) = connections.join_next() => {}
+                else => {}
+            }
+        }
+    }
+    // Nobody new finds it; those who already have are answered.
+    session.hide();
+    while let Ok(Some(client)) =
+        tokio::time::timeout(Duration::ZERO, clients.accept(&listener)).await
+    {
+        connections.spawn(client);
+    }
+    drop(listener);
+    closing.send_replace(true);
+    let all = async { while connections.join_next().await.is_some() {} };
+    // Who does not read by then has been answered as well as can be.
+    let _ = tokio::time::timeout(DRAIN, all).await;
+}
+
+struct Clients {
+    ours: Router,
+    foreign: Router,
+    owner: u32,
+    limit: Arc<Semaphore>,
+    closed: watch::Receiver<bool>,
+}
+
+impl Clients {
+    /// Takes one client, once there is one and there is room, to be talked to. Safe to
+    /// cancel.
+    async fn accept(
+        &self,
+        listener: &UnixListener,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let room = Arc::clone(&self.limit).acquire_owned().await.ok()?;
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of descriptors, most likely: units need them more.
+                if error.kind() != io::ErrorKind::ConnectionAborted {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                return None;
+            }
+        };
+        let router = if self.may_enter(&stream) {
+            self.ours.clone()
+        } else {
+            self.foreign.clone()
+        };
+        let closed = self.closed.clone();
+        Some(async move {
+            converse(stream, router, closed).await;
+            drop(room);
+        })
+    }
+
+    /// The kernel says whose process it was that connected.
+    fn may_enter(&self, stream: &UnixStream) -> bool {
+        let peer = stream.peer_cred().map(|peer| peer.uid());
+        peer.is_ok_and(|uid| uid == self.owner || uid == 0)
+    }
+}
+
+async fn converse(stream: UnixStream, router: Router, mut closed: watch::Receiver<bool>) {
+    let service = TowerToHyperService::new(router);
+    let mut connection = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADERS)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    tokio::select! {
+        // A client that breaks off harms nobody but itself.
+        _ = connection.as_mut() => return,
+        _ = closed.wait_for(|closed| *closed) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = connection.await;
+}

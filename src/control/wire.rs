@@ -1,0 +1,207 @@
+//! Requests over the socket: one connection each, one answer.
+//!
+//! This module owns how a request is sent and its answer read. It must not know what any of
+//! them means.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use super::protocol::Problem;
+
+/// The largest answer that is read.
+const MAX_ANSWER: usize = 256 << 20;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// Nobody listens, or no longer.
+    #[error("the stack is no longer there")]
+    Gone,
+    #[error("the running stack says: {}", .0.message)]
+    Refused(Box<Problem>),
+    #[error("the answer of the running stack cannot be understood: {0}")]
+    Garbled(String),
+}
+
+/// How long a connection may take. The backlog of a listener that is full is waited for.
+const CONNECT: Duration = Duration::from_secs(10);
+
+async fn send(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: Vec<u8>,
+) -> Result<Response<Incoming>, WireError> {
+    let connect = UnixStream::connect(socket);
+    let stream = tokio::time::timeout(CONNECT, connect)
+        .await
+        .map_err(|_| WireError::Gone)?
+        .map_err(|_| WireError::Gone)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|_| WireError::Gone)?;
+    // Ends with the answer, or when that is no longer wanted.
+    tokio::spawn(connection);
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "pk")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|error| WireError::Garbled(error.to_string()))?;
+    let response = sender
+        .send_request(request)
+        .await
+        .map_err(|_| WireError::Gone)?;
+    if response.status() == StatusCode::OK {
+        return Ok(response);
+    }
+    let text = collect(response).await?;
+    match serde_json::from_slice::<Problem>(&text) {
+        Ok(problem) => Err(WireError::Refused(Box::new(problem))),
+        Err(error) => Err(WireError::Garbled(error.to_string())),
+    }
+}
+
+async fn collect(response: Response<Incoming>) -> Result<Bytes, WireError> {
+    let body = http_body_util::Limited::new(response.into_body(), MAX_ANSWER);
+    match body.collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(WireError::Garbled("it is too long".to_owned()))
+        }
+        Err(_) => Err(WireError::Gone),
+    }
+}
+
+async fn read<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, WireError> {
+    let text = collect(response).await?;
+    serde_json::from_slice(&text).map_err(|error| WireError::Garbled(error.to_string()))
+}
+
+/// What is under a path.
+///
+/// # Errors
+/// See [`WireError`].
+pub async fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, WireError> {
+    read(send(socket, Method::GET, path, Vec::new()).await?).await
+}
+
+/// The answer to a body.
+///
+/// # Errors
+/// See [`WireError`].
+pub async fn post<T: DeserializeOwned>(
+    socket: &Path,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<T, WireError> {
+    let body = serde_json::to_vec(body).map_err(|error| WireError::Garbled(error.to_string()))?;
+    read(send(socket, Method::POST, path, body).await?).await
+}
+
+/// A stream of server-sent events.
+#[derive(Debug)]
+pub struct EventStream {
+    body: Incoming,
+    /// Read and not yet taken.
+    text: Vec<u8>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    pub name: String,
+    pub id: String,
+    pub data: String,
+}
+
+impl EventStream {
+    /// Begins to listen: what happens from now on is in the stream.
+    ///
+    /// # Errors
+    /// See [`WireError`].
+    pub async fn open(socket: &Path, path: &str) -> Result<Self, WireError> {
+        let response = send(socket, Method::GET, path, Vec::new()).await?;
+        Ok(Self {
+            body: response.into_body(),
+            text: Vec::new(),
+        })
+    }
+
+    /// The next event; `None`: the stream has ended.
+    pub async fn next(&mut self) -> Option<Event> {
+        // Where the search for the end of the event goes on.
+        let mut searched: usize = 0;
+        loop {
+            let from = searched.saturating_sub(1);
+            if let Some(end) = memchr::memmem::find(&self.text[from..], b"\n\n") {
+                let rest = self.text.split_off(from + end + 2);
+                let text = std::mem::replace(&mut self.text, rest);
+                searched = 0;
+                match event(&String::from_utf8_lossy(&text)) {
+                    Some(event) => return Some(event),
+                    None => continue,
+                }
+            }
+            searched = self.text.len();
+            if searched > MAX_ANSWER {
+                return None;
+            }
+            let frame = self.body.frame().await?.ok()?;
+            if let Ok(data) = frame.into_data() {
+                self.text.extend_from_slice(&data);
+            }
+        }
+    }
+}
+
+/// `None`: a comment, which keeps the connection alive.
+fn event(text: &str) -> Option<Event> {
+    let mut event = Event::default();
+    let mut lines = 0;
+    for line in text.lines() {
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "event" => value.clone_into(&mut event.name),
+            "id" => value.clone_into(&mut event.id),
+            "data" => {
+                if lines > 0 {
+                    event.data.push('\n');
+                }
+                lines += 1;
+                event.data.push_str(value);
+            }
+            _ => {}
+        }
+    }
+    (lines > 0).then_some(event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_read_as_they_are_written() {
+        let read = event("event: change\nid: a.1\ndata: {\"x\": 1}\n\n").unwrap();
+        assert_eq!(
+            (&*read.name, &*read.id, &*read.data),
+            ("change", "a.1", "{\"x\": 1}")
+        );
+        assert_eq!(event("data:a\ndata: b\n\n").unwrap().data, "a\nb");
+        assert_eq!(event(":\n\n"), None);
+        assert_eq!(event(": still here\n\n"), None);
+    }
+}
