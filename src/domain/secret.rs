@@ -209,9 +209,11 @@ pub fn masked_args(args: &[String]) -> Vec<Cow<'_, str>> {
             _ if told && !arg.starts_with('-') => Cow::Borrowed(MASK),
             // It is one word, so that all behind the sign is the value.
             Some((name, value)) if is_one_name(name) && !value.is_empty() => {
-                match masked(name, value) {
-                    Cow::Borrowed(same) if same == value => Cow::Borrowed(arg.as_str()),
-                    hidden => Cow::Owned(format!("{name}={hidden}")),
+                let hidden = masked(name, value);
+                if hidden == value {
+                    Cow::Borrowed(arg.as_str())
+                } else {
+                    Cow::Owned(format!("{name}={hidden}"))
                 }
             }
             _ => masked_text(arg),
