@@ -109,7 +109,7 @@ static RULES: LazyLock<[Rule; 7]> = LazyLock::new(|| {
         ),
         // A connection string, where values may hold blanks: `Server=x;Password=p p;`.
         Rule::new(
-            r#";\s*(?<name>[A-Za-z][A-Za-z0-9_ -]*?)\s*=\s*(?<value>[^;'"&\n=]+);"#,
+            r#";(?<name>[A-Za-z][A-Za-z0-9_ -]*?)\s*=\s*(?<value>[^;'"&\n=]+)"#,
             true,
         ),
         // `NAME=value`: an assignment, an option, a query parameter.
@@ -283,6 +283,10 @@ mod tests {
             (
                 "Server=x;Password=two words;Timeout=3",
                 "Server=x;Password=********;Timeout=3",
+            ),
+            (
+                "Host=x;Password=a b;Api Key=c d",
+                "Host=x;Password=********;Api Key=********",
             ),
             ("Pwd = pp;Server=x", "Pwd = ********;Server=x"),
             ("sk_live_51Habc", MASK),
