@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use pk::contain::{Containment, Group, Pipe, Running, SpawnRequest, StageRequest};
+use pk::contain::{
+    Choice, Containment, Group, Mechanism, Pipe, Running, SpawnRequest, StageRequest,
+};
 use pk::domain::id::{Attempt, InstanceId, RunId};
 use pk::logs::{
     Cut, LogError, LogLine, LogSink as _, LogSource as _, MemoryStore, Origin, PumpEnd, Selection,
@@ -30,7 +32,9 @@ struct Fixture {
 
 fn start(script: &str) -> Fixture {
     let store = MemoryStore::default();
-    let group = Containment::detect().unwrap().group();
+    // In a cgroup no stranger could get away to keep a pipe.
+    let only = Choice::Only(Mechanism::ProcessGroup);
+    let group = Containment::choose(only).unwrap().group();
     let stage = StageRequest::new(["sh", "-c", script], "/");
     let mut running = group.spawn(&SpawnRequest::command(stage)).unwrap();
     let stop = watch::Sender::new(false);

@@ -1,10 +1,11 @@
 //! What a person typed, and nothing more.
 //!
-//! This module owns the grammar and the help of the command line. It must not read a file
-//! or the environment, nor resolve anything: see [`super::invocation`].
+//! This module owns the grammar and the help of the command line. It must not read a file,
+//! nor resolve anything, nor ask the environment for more than its help says.
 
 use std::path::PathBuf;
 
+use crate::contain::{self, Choice};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::running::args as running;
@@ -109,6 +110,39 @@ pub struct Up {
     /// ready.
     #[arg(long)]
     pub ci: bool,
+    #[command(flatten)]
+    pub hold: Hold,
+}
+
+/// How processes are held.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Hold {
+    /// Hold processes by this means, or do not start. `auto` is the strongest there is.
+    #[arg(
+        long,
+        value_name = "MECHANISM",
+        env = "PK_CONTAINMENT",
+        default_value = "auto",
+        hide_env_values = true
+    )]
+    pub containment: Mechanism,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mechanism {
+    Auto,
+    Cgroup,
+    ProcessGroup,
+}
+
+impl From<Mechanism> for Choice {
+    fn from(mechanism: Mechanism) -> Self {
+        match mechanism {
+            Mechanism::Auto => Self::Auto,
+            Mechanism::Cgroup => Self::Only(contain::Mechanism::Cgroup),
+            Mechanism::ProcessGroup => Self::Only(contain::Mechanism::ProcessGroup),
+        }
+    }
 }
 
 /// Run one task, with what it needs started first and stopped afterwards.
@@ -125,6 +159,8 @@ pub struct Run {
     /// Also start the units of this profile.
     #[arg(long = "profile", value_name = "PROFILE")]
     pub profiles: Vec<String>,
+    #[command(flatten)]
+    pub hold: Hold,
     /// Further arguments for the command of the task.
     #[arg(last = true, value_name = "ARGS")]
     pub args: Vec<String>,

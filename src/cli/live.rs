@@ -20,7 +20,7 @@ use super::resolve::{self, Mistake, Wanted};
 use super::running::{self, join};
 use super::signals::Signals;
 use super::stack;
-use crate::contain::Containment;
+use crate::contain::{self, Containment};
 use crate::control::{self, ControlPort, LocalPort, Record, RuntimeFolder, Session, SessionError};
 use crate::domain::event::{Command, Shutdown, ShutdownCause};
 use crate::domain::plan::Plan;
@@ -32,7 +32,7 @@ use crate::supervisor::{self, Settings};
 pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
     // The only face so far: the flag asks for what there is.
     let _ = args.no_tui;
-    let ready = match prepare(place, output, |plan| resolve::up(args, plan)) {
+    let ready = match prepare(place, args.hold, output, |plan| resolve::up(args, plan)) {
         Ok(ready) => ready,
         Err(end) => return end,
     };
@@ -67,7 +67,7 @@ pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
 type Opened = (Session, UnixListener);
 
 pub fn run(place: &Place, args: &args::Run, output: &Output) -> End {
-    let ready = match prepare(place, output, |plan| resolve::run(args, plan)) {
+    let ready = match prepare(place, args.hold, output, |plan| resolve::run(args, plan)) {
         Ok(ready) => ready,
         Err(end) => return end,
     };
@@ -86,10 +86,12 @@ struct Ready {
     file: String,
     path: PathBuf,
     wanted: Wanted,
+    containment: Containment,
 }
 
 fn prepare(
     place: &Place,
+    hold: args::Hold,
     output: &Output,
     resolve: impl FnOnce(Arc<Plan>) -> Result<Wanted, Vec<Mistake>>,
 ) -> Result<Ready, End> {
@@ -119,7 +121,16 @@ fn prepare(
         }
         return Err(End::Usage);
     }
-    Ok(Ready { file, path, wanted })
+    let containment = Containment::choose(hold.containment.into()).map_err(|error| {
+        output.error(&error.to_string(), None);
+        End::Failed
+    })?;
+    Ok(Ready {
+        file,
+        path,
+        wanted,
+        containment,
+    })
 }
 
 fn launch(
@@ -128,7 +139,7 @@ fn launch(
     output: &Output,
     judge: impl FnOnce(&Snapshot) -> End,
 ) -> End {
-    match live(&ready.file, ready.wanted, opened, output) {
+    match live(&ready.file, ready.wanted, ready.containment, opened, output) {
         Ok(last) => judge(&last),
         Err(error) => {
             output.error(&format!("cannot run the stack: {error}"), None);
@@ -141,10 +152,11 @@ fn launch(
 fn live(
     file: &str,
     wanted: Wanted,
+    containment: Containment,
     opened: Option<Opened>,
     output: &Output,
 ) -> io::Result<Arc<Snapshot>> {
-    let containment = Containment::detect()?;
+    contain::raise_file_limit();
     // One thread: nothing here computes for long, and the face, which is attached before
     // the stack's first step, misses nothing of it.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -240,7 +252,7 @@ async fn verdict(snapshots: &mut watch::Receiver<Arc<Snapshot>>) {
 
 /// What is said before the first unit starts.
 fn opening(file: &str, wanted: &Wanted, containment: &Containment) -> Vec<String> {
-    vec![
+    let mut lines = vec![
         format!(
             "{}: {} from {}",
             wanted.plan.name(),
@@ -248,7 +260,15 @@ fn opening(file: &str, wanted: &Wanted, containment: &Containment) -> Vec<String
             file
         ),
         containment.describe(),
-    ]
+    ];
+    let left = containment.left_over().processes;
+    if left > 0 {
+        let processes = if left == 1 { "process" } else { "processes" };
+        lines.push(format!(
+            "ended {left} {processes} that a pk which was killed had left"
+        ));
+    }
+    lines
 }
 
 /// Programs that write to a pipe leave their colours out, though pk would show them.

@@ -31,6 +31,11 @@ pub(super) struct Row {
     pub zombie: bool,
     /// Ticks since boot: with the number it identifies a process for good.
     pub start: u64,
+    /// Processor time of it and of those of its children that it has waited for, in ticks:
+    /// in user mode and in the kernel.
+    pub ticks: [u64; 2],
+    /// Memory that it has now.
+    pub pages: u64,
 }
 
 /// The processes found by one look.
@@ -42,21 +47,16 @@ pub(super) struct Census {
 impl Census {
     /// Those of `group` that live.
     pub fn members(&self, group: Pid) -> impl Iterator<Item = &Row> {
+        self.of_group(group).filter(|row| !row.zombie)
+    }
+
+    /// Those of `group`, zombies too.
+    pub fn of_group(&self, group: Pid) -> impl Iterator<Item = &Row> {
         let group = group.as_raw_nonzero().get();
         let first = self.rows.partition_point(|row| row.group < group);
         self.rows[first..]
             .iter()
             .take_while(move |row| row.group == group)
-            .filter(|row| !row.zombie)
-    }
-
-    /// Zombies that this process has to reap.
-    pub fn own_zombies(&self, own: Pid) -> impl Iterator<Item = Pid> + '_ {
-        let own = own.as_raw_nonzero().get();
-        self.rows
-            .iter()
-            .filter(move |row| row.zombie && row.parent == own)
-            .map(|row| row.pid)
     }
 }
 
@@ -76,9 +76,7 @@ pub(super) async fn fresh() -> io::Result<Arc<Census>> {
     let taken = tokio::task::spawn_blocking(|| {
         let census = take();
         registry::sweep();
-        if let Ok(census) = &census {
-            orphans::reap(census);
-        }
+        orphans::collect();
         census
     });
     let census = Arc::new(taken.await.map_err(io::Error::other)??);
@@ -137,9 +135,17 @@ fn parse(pid: Pid, stat: &[u8]) -> Option<Row> {
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
-    // Fields 20 and 22 of the line; three of those before were taken.
-    let threads: i64 = fields.nth(14)?.parse().ok()?;
+    // Fields 14 to 17, 20, 22 and 24 of the line; three of those before were taken.
+    let mut times = [0u64; 4];
+    let mut skipped = 8;
+    for time in &mut times {
+        *time = fields.nth(skipped)?.parse().ok()?;
+        skipped = 0;
+    }
+    let [user, system, waited_user, waited_system] = times;
+    let threads: i64 = fields.nth(2)?.parse().ok()?;
     let start = fields.nth(1)?.parse().ok()?;
+    let pages = fields.nth(1)?.parse().unwrap_or(0);
     Some(Row {
         pid,
         name: String::from_utf8_lossy(stat.get(open + 1..close)?).into_owned(),
@@ -148,6 +154,8 @@ fn parse(pid: Pid, stat: &[u8]) -> Option<Row> {
         // The first thread of a process may end before the others do.
         zombie: matches!(state, "Z" | "X" | "x") && threads <= 1,
         start,
+        ticks: [user + waited_user, system + waited_system],
+        pages,
     })
 }
 
@@ -155,8 +163,8 @@ fn parse(pid: Pid, stat: &[u8]) -> Option<Row> {
 mod tests {
     use super::*;
 
-    const LINE: &str = "7 (a) b (c) S 1 42 42 0 -1 4194304 96 0 0 0 0 0 0 0 20 0 3 0 \
-                        12345 2621440 0 0";
+    const LINE: &str = "7 (a) b (c) S 1 42 42 0 -1 4194304 96 0 0 0 1 2 10 20 20 0 3 0 \
+                        12345 2621440 640 0";
 
     fn pid(n: i32) -> Pid {
         Pid::from_raw(n).unwrap()
@@ -174,6 +182,8 @@ mod tests {
                 group: 42,
                 zombie: false,
                 start: 12345,
+                ticks: [11, 22],
+                pages: 640,
             }
         );
         let dead = LINE.replace(" S ", " Z ");
@@ -193,6 +203,8 @@ mod tests {
             group,
             zombie,
             start: 0,
+            ticks: [0, 0],
+            pages: 0,
         };
         let census = Census {
             rows: vec![
@@ -210,7 +222,6 @@ mod tests {
         };
         assert_eq!(members(5), [pid(6)]);
         assert_eq!(members(7), []);
-        assert_eq!(census.own_zombies(pid(1)).collect::<Vec<_>>(), [pid(5)]);
     }
 
     #[test]

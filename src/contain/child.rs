@@ -6,8 +6,10 @@ use std::sync::OnceLock;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::fault::{self, Call};
 use super::registry;
 use super::sys;
 use crate::domain::exit::ExitStatus;
@@ -23,10 +25,11 @@ pub(super) struct Child {
 
 impl Child {
     /// Watches a child that was just made and that nothing else reaps.
-    pub fn observe(pid: Pid) -> io::Result<Self> {
+    pub fn observe(pid: Pid, pidfd: OwnedFd) -> io::Result<Self> {
+        fault::check(Call::Watch)?;
         Ok(Self {
             pid,
-            pidfd: sys::watch(pid)?,
+            pidfd: sys::watch_fd(pidfd, Interest::READABLE)?,
             status: OnceLock::new(),
         })
     }

@@ -20,6 +20,13 @@ pub enum ContainError {
     NotPermitted(Signal),
     #[error("cannot send {signal}: {cause}")]
     Signal { signal: Signal, cause: io::Error },
+    /// The process cannot be taken into the group.
+    #[error("cannot adopt process {pid}: {cause}")]
+    Adopt { pid: u32, cause: io::Error },
+    #[error("cannot suspend or resume the group: {0}")]
+    Suspend(io::Error),
+    #[error("cannot read the figures of the group: {0}")]
+    Stats(io::Error),
     #[error("cannot wait for a child: {0}")]
     Wait(io::Error),
     #[error("cannot read the process table: {0}")]
@@ -70,8 +77,12 @@ pub enum Step {
     Resolve,
     /// Making the pipes.
     Pipes,
+    /// Making the cgroup, or putting the process into it.
+    Cgroup,
     /// Making the process.
     Process,
+    /// Giving it what the request's options ask for.
+    Options,
     /// Executing the program in it (`execve(2)`).
     Execute,
     /// Watching the new process.
@@ -87,6 +98,10 @@ pub enum SpawnCause {
     NulByte(&'static str),
     #[error("the group was released: it starts no further process")]
     Released,
+    #[error("the group is suspended: a process started in it would not run")]
+    Suspended,
+    #[error("a process of a session of its own cannot join a process group that is there already")]
+    SessionNotAlone,
 
     #[error("working directory does not exist: {}", .0.display())]
     WorkingDirMissing(PathBuf),
@@ -127,6 +142,23 @@ pub enum SpawnCause {
     FileLimit,
     #[error("the group's leader left its process group, so the stage cannot join it")]
     LeaderMoved,
+
+    #[error(
+        "no further cgroup is allowed (see cgroup.max.descendants and cgroup.max.depth above it)"
+    )]
+    CgroupLimit,
+    #[error("cannot make its cgroup: not permitted")]
+    CgroupDenied,
+    #[error("cannot make its cgroup: the cgroup filesystem is read-only")]
+    CgroupReadOnly,
+    #[error("its cgroup was removed by somebody else")]
+    CgroupGone,
+
+    #[error("cannot {what}: {cause}")]
+    Option {
+        what: &'static str,
+        cause: io::Error,
+    },
     #[error("{action}: {cause}")]
     Other {
         step: Step,
@@ -140,7 +172,11 @@ impl SpawnCause {
     #[must_use]
     pub fn step(&self) -> Step {
         match self {
-            Self::EmptyCommand | Self::NulByte(_) | Self::Released => Step::Request,
+            Self::EmptyCommand
+            | Self::NulByte(_)
+            | Self::Released
+            | Self::Suspended
+            | Self::SessionNotAlone => Step::Request,
             Self::WorkingDirMissing(_)
             | Self::WorkingDirNotADirectory(_)
             | Self::WorkingDirDenied(_) => Step::WorkingDir,
@@ -153,6 +189,10 @@ impl SpawnCause {
             | Self::TooLong { .. } => Step::Execute,
             Self::FileLimit => Step::Pipes,
             Self::ProcessLimit | Self::NoMemory | Self::LeaderMoved => Step::Process,
+            Self::CgroupLimit | Self::CgroupDenied | Self::CgroupReadOnly | Self::CgroupGone => {
+                Step::Cgroup
+            }
+            Self::Option { .. } => Step::Options,
             Self::Other { step, .. } => *step,
         }
     }

@@ -7,9 +7,50 @@
 //! ```text
 //!  Containment ──group()──► Group ──spawn()──► Running ──exited()──► statuses
 //!                             │                   └─ outputs: one pipe each
-//!                             ├─ signal(), kill()
+//!                             ├─ signal(), suspend(), resume(), kill()
+//!                             ├─ adopt()         takes in a process that runs already
+//!                             ├─ members(), stats()
 //!                             ├─ emptied()       no member left but zombies
+//!                             ├─ stop()          all of it, and who is left
 //!                             └─ release()       reaps the leader; signals no more
+//! ```
+//!
+//! # Examples
+//!
+//! Run a program to its end, with everything it starts:
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! use pk::contain::{Containment, SpawnRequest, StageRequest};
+//! use pk::domain::exit::ExitStatus;
+//!
+//! let containment = Containment::detect()?;
+//! let group = containment.group();
+//! let command = StageRequest::new(["sh", "-c", "exit $CODE"], "/");
+//! let command = command.with_environment([("CODE", "7")]);
+//! let running = group.spawn(&SpawnRequest::command(command))?;
+//! assert_eq!(running.exited().await?, [ExitStatus::Code(7)]);
+//! group.emptied().await?;
+//! group.release().await?;
+//! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+//! ```
+//!
+//! Hold a whole tree still, look at it, and end it:
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! use pk::contain::{Containment, SpawnOptions, SpawnRequest, StageRequest, kill_all};
+//!
+//! let group = Containment::detect()?.named_group("tree");
+//! let tree = StageRequest::new(["sh", "-c", "sleep 1000 & sleep 1000 & wait"], "/");
+//! let options = SpawnOptions { nice: Some(10), ..SpawnOptions::default() };
+//! let _running = group.spawn(&SpawnRequest::command(tree).with_options(options))?;
+//! group.suspend().await?;
+//! assert!(group.stats().await?.processes >= 1);
+//! kill_all([&group]).await?;
+//! assert!(group.members().await?.is_empty());
+//! println!("{}: {}", group.mechanism(), group.reason());
+//! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 //!
 //! # Why no signal can hit a stranger
@@ -20,30 +61,58 @@
 //! unreaped (`waitid(2)` with `WNOWAIT`) until the group is released, and once released the
 //! group never signals again. Single processes are signalled by pidfd.
 //!
-//! # What this cannot see
+//! # What gets away
 //!
-//! A process that calls `setsid(2)` or `setpgid(2)` leaves its process group and is no
-//! longer a member; see [`Containment::describe`].
+//! From a *cgroup* nothing does by `setsid`, a double fork, another process group, an empty
+//! environment, closed descriptors, ignored or blocked signals, a new name, or another user.
+//! One that may write to a `cgroup.procs` outside of it (root, or one's own user in a
+//! delegated subtree) can move itself: while it stays in its process group or is a child it
+//! is killed with it; once it has left those as well, only [`adopt_orphans`] finds it.
+//!
+//! From a *process group* gets away whoever calls `setsid(2)` or `setpgid(2)`: daemons,
+//! `setsid`, GNU `timeout` below a shell, a shell with job control (`set -m`). What ignores
+//! or blocks signals, is stopped, forks on and on or renames itself does not. An adopted
+//! process is a member alone, without what it starts.
+//!
+//! Work that is handed to another process (docker, at, systemd) is nobody's descendant. When
+//! this process itself is ended by SIGKILL, cgroups outlive it: the next
+//! [`Containment::choose`] below the same cgroup empties and removes them, and says so in
+//! [`Containment::left_over`].
 
 mod census;
+mod cgroup;
 mod child;
+mod clone;
 mod dispositions;
 mod error;
+mod fault;
+#[cfg(test)]
+mod fault_tests;
+mod file_limit;
 mod group;
 mod helper;
+mod limits;
+mod make;
 mod mechanism;
 mod orphans;
 mod registry;
 mod request;
 mod resolve;
 mod spawn;
+mod stats;
 mod sys;
+mod user;
 
+pub use cgroup::{LeftOver, Refusal};
 pub use dispositions::{is_ignored, unblock_signals};
 pub use error::{ContainError, SpawnCause, SpawnError, Step};
-pub use group::{Delivery, Group, Member, Running, Scope};
+pub use file_limit::raise_file_limit;
+pub use group::{Delivery, Group, Member, Running, Scope, StopReport, kill_all};
 pub use helper::{HelperEnd, HelperOutput, run_helper};
-pub use mechanism::{Containment, Mechanism};
-pub use orphans::adopt_orphans;
-pub use request::{SpawnRequest, StageRequest};
+pub use limits::{LimitError, Limits};
+pub use mechanism::{Choice, ChoiceError, Containment, Mechanism};
+pub use orphans::{adopt_orphans, take_strays};
+pub use request::{SpawnOptions, SpawnRequest, StageRequest};
 pub use spawn::{Output, Pipe};
+pub use stats::{Io, Stats};
+pub use user::{User, UserError};

@@ -1,48 +1,130 @@
-//! Takes in processes that lost their parent, and reaps them when they end.
+//! Takes in processes that lost their parent: reaps them when they end, and kills at once
+//! those that have moved themselves out of every cgroup of this process.
+//!
+//! Whoever passes by collects: the end of any group, a census, and a slow timer.
 
+use std::collections::HashSet;
+use std::fs;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
-use rustix::process::{WaitId, WaitIdOptions, getpid, set_child_subreaper, waitid};
+use rustix::process::{
+    Pid, PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, set_child_subreaper, waitid,
+};
 
-use super::census::Census;
+use super::census;
+use super::cgroup::Stand;
+use super::group::Member;
 use super::registry;
+use super::sys;
+use crate::domain::signal::Signal;
 
 static ADOPTING: AtomicBool = AtomicBool::new(false);
+static STRAYS: Mutex<Vec<Member>> = Mutex::new(Vec::new());
+
+/// How long an orphan's end may go unnoticed while no group ends.
+const SLOW_TIMER: Duration = Duration::from_secs(1);
 
 /// From now on descendants that lose their parent become children of this process
 /// (`PR_SET_CHILD_SUBREAPER(2const)`) instead of init's, and are reaped here when they end.
+/// With cgroups, one that is in no group's cgroup has moved itself: it is killed, and told by
+/// [`take_strays`].
 ///
 /// Only for a process in which this module alone makes children: one made by other means is
-/// taken for an orphan once it has ended, and its status is lost.
+/// taken for an orphan, and its status is lost. Called within a tokio runtime, orphans are
+/// also looked for while no group ends.
 ///
 /// # Errors
 /// The kernel's refusal (older than Linux 3.4).
 pub fn adopt_orphans() -> io::Result<()> {
     set_child_subreaper(Some(getpid()))?;
-    ADOPTING.store(true, Ordering::Relaxed);
+    let first = !ADOPTING.swap(true, Ordering::Relaxed);
+    if first && let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async {
+            loop {
+                tokio::time::sleep(SLOW_TIMER).await;
+                collect();
+            }
+        });
+    }
     Ok(())
 }
 
-/// Reaps the orphans among the zombies of `census`.
-pub(super) fn reap(census: &Census) {
+/// Those that had moved themselves out of their cgroup and were killed for it, since the last
+/// call.
+#[must_use]
+pub fn take_strays() -> Vec<Member> {
+    std::mem::take(&mut *strays())
+}
+
+fn strays() -> std::sync::MutexGuard<'static, Vec<Member>> {
+    STRAYS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reaps the orphans that have ended, and kills those that strayed.
+pub(super) fn collect() {
     if !ADOPTING.load(Ordering::Relaxed) {
         return;
     }
-    let mut zombies = census.own_zombies(getpid()).peekable();
-    if zombies.peek().is_none() {
-        return;
-    }
-    // While a child is being made it cannot be told from an orphan: the next census can.
+    // While a child is being made it cannot be told from an orphan: the next look can.
     let Some(_guard) = registry::all_known() else {
         return;
     };
-    for pid in zombies {
-        if !registry::is_known(pid) {
-            let _ = waitid(
-                WaitId::Pid(pid),
-                WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
-            );
+    let stand = Stand::current();
+    let mut seen = HashSet::new();
+    // One that is killed may leave children, which then are ours.
+    for pid in children() {
+        if !seen.insert(pid) || registry::is_known(pid) {
+            continue;
+        }
+        // A child that is not reaped: the number is its own.
+        let ended = waitid(
+            WaitId::Pid(pid),
+            WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+        );
+        if matches!(ended, Ok(None))
+            && let Some(stand) = &stand
+        {
+            kill_if_strayed(pid, stand);
         }
     }
+}
+
+fn kill_if_strayed(pid: Pid, stand: &Stand) {
+    let Ok(cgroups) = fs::read_to_string(format!("/proc/{}/cgroup", pid.as_raw_nonzero())) else {
+        return;
+    };
+    let own = cgroups.lines().find_map(|line| line.strip_prefix("0::"));
+    if own.is_none_or(|own| !stand.is_stray(own)) {
+        return;
+    }
+    let row = census::row(pid);
+    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
+        return;
+    };
+    if sys::signal_pidfd(pidfd.as_fd(), Signal::KILL).is_ok() {
+        strays().extend(row.map(|row| Member {
+            pid: row.pid.as_raw_nonzero().get().unsigned_abs(),
+            parent: row.parent.unsigned_abs(),
+            name: row.name,
+        }));
+    }
+}
+
+/// The children of this process, zombies too: each hangs on one of its threads.
+fn children() -> Vec<Pid> {
+    let mut found = Vec::new();
+    for task in fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let list = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        let pids = list.split_ascii_whitespace();
+        found.extend(pids.filter_map(|pid| Pid::from_raw(pid.parse().ok()?)));
+    }
+    found
 }

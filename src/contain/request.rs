@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::user::User;
+
 /// One program: a command, or one stage of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StageRequest {
@@ -46,24 +48,54 @@ impl StageRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpawnRequest {
     stages: Vec<StageRequest>,
+    options: SpawnOptions,
+}
+
+/// What the processes of a request are given before they execute their programs. What is left
+/// out they inherit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpawnOptions {
+    /// The permissions that files they make do not get (`umask(2)`).
+    pub umask: Option<u32>,
+    /// From -20, the most favoured, to 19 (`setpriority(2)`). Less than it is takes privilege.
+    pub nice: Option<i32>,
+    /// How many files each may have open (`RLIMIT_NOFILE`).
+    pub nofile: Option<u64>,
+    /// As whom they run. Another than oneself takes privilege.
+    pub user: Option<User>,
+    /// Each leads a session of its own, not only a process group: no terminal is theirs.
+    pub session: bool,
 }
 
 impl SpawnRequest {
     #[must_use]
     pub fn command(stage: StageRequest) -> Self {
-        Self {
-            stages: vec![stage],
-        }
+        Self::pipeline(vec![stage])
     }
 
     /// Stages joined by pipes. An empty list is refused when it is spawned.
     #[must_use]
     pub fn pipeline(stages: Vec<StageRequest>) -> Self {
-        Self { stages }
+        Self {
+            stages,
+            options: SpawnOptions::default(),
+        }
+    }
+
+    /// The same with these options, for every stage.
+    #[must_use]
+    pub fn with_options(mut self, options: SpawnOptions) -> Self {
+        self.options = options;
+        self
     }
 
     #[must_use]
     pub fn stages(&self) -> &[StageRequest] {
         &self.stages
+    }
+
+    #[must_use]
+    pub fn options(&self) -> &SpawnOptions {
+        &self.options
     }
 }

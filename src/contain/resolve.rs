@@ -74,7 +74,7 @@ impl Executable {
         })
     }
 
-    /// The cause behind the errno that making or executing the process ended with.
+    /// The cause behind the errno that executing the program ended with.
     pub fn diagnose(&self, errno: i32) -> SpawnCause {
         let error = Errno::from_raw_os_error(errno);
         match error {
@@ -100,12 +100,25 @@ impl Executable {
         match error {
             Errno::NOENT => self.missing_interpreter(),
             Errno::ACCESS => SpawnCause::NotExecutable(self.file.clone()),
-            // `setpgid(2)` in the child: no process of this session is in that group.
-            Errno::PERM => SpawnCause::LeaderMoved,
             _ => SpawnCause::Other {
                 step: Step::Execute,
                 action: "cannot execute the program",
                 cause: io::Error::from_raw_os_error(errno),
+            },
+        }
+    }
+
+    /// The cause behind the errno that entering the working directory ended with.
+    pub fn diagnose_dir(&self, cause: io::Error) -> SpawnCause {
+        match Errno::from_io_error(&cause) {
+            // As seen by the user it runs as, who may differ from this process's.
+            Some(Errno::ACCESS) => SpawnCause::WorkingDirDenied(self.working_dir.clone()),
+            Some(Errno::NOENT) => SpawnCause::WorkingDirMissing(self.working_dir.clone()),
+            Some(Errno::NOTDIR) => SpawnCause::WorkingDirNotADirectory(self.working_dir.clone()),
+            Some(_) | None => SpawnCause::Other {
+                step: Step::WorkingDir,
+                action: "cannot enter the working directory",
+                cause,
             },
         }
     }

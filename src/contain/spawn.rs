@@ -2,23 +2,23 @@
 //!
 //! All or nothing: when a stage cannot be started, the ones before it are killed.
 
-use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::io::Errno;
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::process::Pid;
 
+use super::cgroup::Cgroup;
 use super::child::Child;
+use super::clone::{NewProcess, Place};
 use super::error::{SpawnCause, SpawnError, Step};
+use super::fault::{self, Call};
+use super::make::{self, limit, other};
 use super::registry;
 use super::request::SpawnRequest;
 use super::resolve::Executable;
-use super::sys::{self, NewProcess};
+use super::sys;
 use crate::domain::signal::Signal;
 
 /// Which of a stage's outputs a pipe carries.
@@ -69,32 +69,31 @@ impl Drop for Partial {
     }
 }
 
+/// Finds the program of each stage. Everything that can be told beforehand is, before the
+/// first process is made.
+pub(super) fn resolve(request: &SpawnRequest) -> Result<Vec<Executable>, SpawnError> {
+    let stages = request.stages();
+    if stages.is_empty() {
+        return Err(failed(request, 0)(SpawnCause::EmptyCommand));
+    }
+    (stages.iter().enumerate())
+        .map(|(index, stage)| Executable::find(stage).map_err(failed(request, index)))
+        .collect()
+}
+
 /// Starts `request`; `group` is the one to join, `None` makes the first stage lead a new one.
 pub(super) fn spawn(
     request: &SpawnRequest,
+    executables: &[Executable],
     group: Option<Pid>,
-    released: bool,
+    cgroup: Option<&Cgroup>,
 ) -> Result<Spawned, SpawnError> {
-    let stages = request.stages();
-    let failed = |stage| {
-        move |cause| SpawnError {
-            stage,
-            stages: stages.len(),
-            cause,
-        }
-    };
-    if released {
-        return Err(failed(0)(SpawnCause::Released));
-    }
-    if stages.is_empty() {
-        return Err(failed(0)(SpawnCause::EmptyCommand));
-    }
     registry::sweep();
-    // Everything that can be told beforehand is, before the first process is made.
-    let executables = (stages.iter().enumerate())
-        .map(|(index, stage)| Executable::find(stage).map_err(failed(index)))
-        .collect::<Result<Vec<_>, _>>()?;
-
+    let failed = |stage| failed(request, stage);
+    let session = request.options().session;
+    if session && cgroup.is_none() && (group.is_some() || executables.len() > 1) {
+        return Err(failed(0)(SpawnCause::SessionNotAlone));
+    }
     let mut partial = Partial {
         founded: None,
         children: Vec::new(),
@@ -110,12 +109,17 @@ pub(super) fn spawn(
             argv: &executable.argv,
             environment: &executable.environment,
             dir: &executable.dir,
-            group: group.or(partial.founded),
+            place: match group.or(partial.founded) {
+                _ if session => Place::Session,
+                Some(group) => Place::Join(group),
+                None => Place::Lead,
+            },
             stdin: upstream.as_ref().map(OwnedFd::as_fd),
             stdout: stdout.as_fd(),
             stderr: stderr.as_fd(),
+            options: request.options(),
         };
-        let child = start(&process, executable).map_err(failed(index))?;
+        let child = make::start(process, executable, cgroup).map_err(failed(index))?;
         if group.is_none() && index == 0 {
             partial.founded = Some(child.pid());
         }
@@ -134,70 +138,27 @@ pub(super) fn spawn(
     })
 }
 
-/// Tries when the program is open for writing, a millisecond apart.
-const BUSY_TRIES: usize = 20;
-
-fn start(process: &NewProcess<'_>, executable: &Executable) -> Result<Child, SpawnCause> {
-    let _unknown_child = registry::spawning();
-    let mut tries = 0;
-    let pid = loop {
-        match sys::spawn(process) {
-            Ok(pid) => break pid,
-            // A program that was just written may be open in a process that is between its
-            // making and its exec, for as long as that takes.
-            Err(error) if is(&error, Errno::TXTBSY) && tries < BUSY_TRIES => {
-                tries += 1;
-                thread::sleep(Duration::from_millis(1));
-            }
-            Err(error) => {
-                return Err(match error.raw_os_error() {
-                    Some(errno) => executable.diagnose(errno),
-                    None => other(Step::Process, "cannot make the process")(error),
-                });
-            }
-        }
-    };
-    registry::remember(pid);
-    Child::observe(pid).map_err(|error| {
-        // Our child, not reaped: the number is its own.
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        registry::forget(pid);
-        let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED);
-        limit(Step::Observe, "cannot watch the process")(error)
-    })
+pub(super) fn failed(
+    request: &SpawnRequest,
+    stage: usize,
+) -> impl FnOnce(SpawnCause) -> SpawnError {
+    let stages = request.stages().len();
+    move |cause| SpawnError {
+        stage,
+        stages,
+        cause,
+    }
 }
 
 fn pipe() -> Result<(OwnedFd, OwnedFd), SpawnCause> {
-    pipe_with(PipeFlags::CLOEXEC)
-        .map_err(|error| limit(Step::Pipes, "cannot make a pipe")(error.into()))
+    fault::check(Call::Pipe)
+        .and_then(|()| Ok(pipe_with(PipeFlags::CLOEXEC)?))
+        .map_err(limit(Step::Pipes, "cannot make a pipe"))
 }
 
 fn captured(stage: usize, pipe: Pipe, fd: OwnedFd) -> Result<Output, SpawnCause> {
     // Set on the read end alone: programs do not expect a stdout that does not block.
-    fcntl_getfl(&fd)
-        .and_then(|flags| fcntl_setfl(&fd, flags | OFlags::NONBLOCK))
+    fcntl_setfl(&fd, OFlags::NONBLOCK)
         .map_err(|error| other(Step::Pipes, "cannot set up a pipe")(error.into()))?;
     Ok(Output { stage, pipe, fd })
-}
-
-fn is(error: &io::Error, errno: Errno) -> bool {
-    error.raw_os_error() == Some(errno.raw_os_error())
-}
-
-fn limit(step: Step, action: &'static str) -> impl FnOnce(io::Error) -> SpawnCause {
-    move |error| {
-        if is(&error, Errno::MFILE) || is(&error, Errno::NFILE) {
-            SpawnCause::FileLimit
-        } else {
-            other(step, action)(error)
-        }
-    }
-}
-
-fn other(step: Step, action: &'static str) -> impl FnOnce(io::Error) -> SpawnCause {
-    move |cause| SpawnCause::Other {
-        step,
-        action,
-        cause,
-    }
 }

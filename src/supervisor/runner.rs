@@ -70,6 +70,7 @@ pub(super) fn spawn(
     let environment = request::environment(&tools.environment, name, &spec);
     let mut runner = Runner {
         run,
+        group_name: name.to_string(),
         spec,
         tools,
         environment,
@@ -109,6 +110,7 @@ impl Drop for LastWord {
 
 struct Runner {
     run: RunId,
+    group_name: String,
     spec: Arc<UnitSpec>,
     tools: Arc<Tools>,
     environment: Vec<(OsString, OsString)>,
@@ -140,7 +142,7 @@ impl Runner {
         if let Err(error) = self.ready_probes() {
             return Fact::SpawnFailed { error };
         }
-        let group = Arc::new(self.tools.containment.group());
+        let group = Arc::new(self.tools.containment.named_group(&self.group_name));
         let mut running = match self.execute(&group).await {
             Ok(running) => running,
             Err(error) => return Fact::SpawnFailed { error },

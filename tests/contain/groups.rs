@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pk::contain::{ContainError, Delivery, Pipe, Scope, SpawnRequest, StageRequest};
+use pk::contain::{ContainError, Containment, Delivery, Pipe, Scope, SpawnRequest, StageRequest};
 use pk::domain::exit::ExitStatus;
 use pk::domain::signal::Signal;
 
-use super::{containment, exists, line, lives, sh, soon, spawn, text, until};
+use super::{exists, in_a_cgroup, in_a_process_group, line, lives, sh, soon, spawn, text, until};
 
-#[tokio::test]
-async fn a_child_gets_its_environment_folder_and_no_input() {
+async fn a_child_gets_its_environment_folder_and_no_input(containment: Containment) {
     let stage = StageRequest::new(
         [
             "sh",
@@ -20,7 +19,7 @@ async fn a_child_gets_its_environment_folder_and_no_input() {
         "/usr",
     )
     .with_environment([("A", "1"), ("B", "2"), ("A", "3"), ("HOME", "/h")]);
-    let group = containment().group();
+    let group = containment.group();
     let mut running = group.spawn(&SpawnRequest::command(stage)).unwrap();
     let outputs = running.take_outputs();
     assert_eq!(
@@ -31,9 +30,8 @@ async fn a_child_gets_its_environment_folder_and_no_input() {
     assert_eq!(text(stderr).await, "3-2 /h /usr \n");
 }
 
-#[tokio::test]
-async fn an_exit_is_seen_while_a_descendant_holds_the_pipe() {
-    let (group, mut running) = spawn("sleep 1000 & echo $!; exit 5");
+async fn an_exit_is_seen_while_a_descendant_holds_the_pipe(containment: Containment) {
+    let (group, mut running) = spawn(&containment, "sleep 1000 & echo $!; exit 5");
     let stdout = running.take_outputs().remove(0);
     let (pid, mut rest) = line(stdout).await;
     assert_eq!(soon(running.exited()).await.unwrap(), [ExitStatus::Code(5)]);
@@ -55,9 +53,11 @@ async fn an_exit_is_seen_while_a_descendant_holds_the_pipe() {
     assert!(!lives(&pid));
 }
 
-#[tokio::test]
-async fn a_grandchild_that_ignores_sigterm_is_left_by_it_and_ended_by_a_kill() {
+async fn a_grandchild_that_ignores_sigterm_is_left_by_it_and_ended_by_a_kill(
+    containment: Containment,
+) {
     let (group, mut running) = spawn(
+        &containment,
         "sh -c 'trap \"\" TERM; echo $$; while :; do sleep 1000; done' & \
          trap 'exit 0' TERM; wait",
     );
@@ -79,9 +79,8 @@ async fn a_grandchild_that_ignores_sigterm_is_left_by_it_and_ended_by_a_kill() {
     assert!(!lives(&pid));
 }
 
-#[tokio::test]
-async fn a_signal_to_the_leader_spares_the_others() {
-    let (group, mut running) = spawn("sleep 1000 & echo $!; exec sleep 1000");
+async fn a_signal_to_the_leader_spares_the_others(containment: Containment) {
+    let (group, mut running) = spawn(&containment, "sleep 1000 & echo $!; exec sleep 1000");
     let (pid, _rest) = line(running.take_outputs().remove(0)).await;
     assert_eq!(
         group.signal(Signal::TERM, Scope::Leader).unwrap(),
@@ -96,9 +95,8 @@ async fn a_signal_to_the_leader_spares_the_others() {
     );
 }
 
-#[tokio::test]
-async fn a_leader_is_a_zombie_until_the_release() {
-    let (group, running) = spawn("exit 0");
+async fn a_leader_is_a_zombie_until_the_release(containment: Containment) {
+    let (group, running) = spawn(&containment, "exit 0");
     soon(running.exited()).await.unwrap();
     soon(group.emptied()).await.unwrap();
     assert!(exists(running.pid()), "its number must stay taken");
@@ -108,13 +106,13 @@ async fn a_leader_is_a_zombie_until_the_release() {
     assert_eq!(soon(running.exited()).await.unwrap(), [ExitStatus::SUCCESS]);
 }
 
+const LEAVES: &str = "perl -e '$| = 1; select undef, undef, undef, 0.3; setpgrp(0, 0); \
+                      print \"$$\\n\"; sleep 1000' & exit 0";
+
 #[tokio::test]
-async fn a_member_that_leaves_the_group_does_not_hold_up_its_emptiness() {
+async fn a_member_that_leaves_its_process_group_does_not_hold_up_the_emptiness() {
     // It is waited for before it leaves.
-    let (group, mut running) = spawn(
-        "perl -e '$| = 1; select undef, undef, undef, 0.3; setpgrp(0, 0); print \"$$\\n\"; \
-         sleep 1000' & exit 0",
-    );
+    let (group, mut running) = spawn(&in_a_process_group(), LEAVES);
     let stdout = running.take_outputs().remove(0);
     let (emptied, (pid, _rest)) = tokio::join!(soon(group.emptied()), line(stdout));
     emptied.unwrap();
@@ -126,8 +124,22 @@ async fn a_member_that_leaves_the_group_does_not_hold_up_its_emptiness() {
 }
 
 #[tokio::test]
-async fn dropping_a_group_kills_all_of_it_and_reaps() {
-    let (group, mut running) = spawn("trap '' TERM; sleep 1000 & echo $! $$; wait");
+async fn a_member_that_leaves_its_process_group_stays_in_its_cgroup() {
+    let Some(containment) = in_a_cgroup() else {
+        return;
+    };
+    let (group, mut running) = spawn(&containment, LEAVES);
+    let (pid, _rest) = line(running.take_outputs().remove(0)).await;
+    assert!(!group.is_empty().await.unwrap());
+    assert_eq!(group.members().await.unwrap()[0].pid.to_string(), pid);
+    assert_eq!(group.kill().unwrap(), Delivery::Sent);
+    soon(group.emptied()).await.unwrap();
+    assert!(!lives(&pid));
+    group.release().await.unwrap();
+}
+
+async fn dropping_a_group_kills_all_of_it_and_reaps(containment: Containment) {
+    let (group, mut running) = spawn(&containment, "trap '' TERM; sleep 1000 & echo $! $$; wait");
     let (pids, _rest) = line(running.take_outputs().remove(0)).await;
     drop(group);
     until("both are gone", || pids.split(' ').all(|pid| !lives(pid))).await;
@@ -139,18 +151,16 @@ async fn dropping_a_group_kills_all_of_it_and_reaps() {
     );
 }
 
-#[tokio::test]
-async fn a_group_without_processes_is_empty() {
-    let group = containment().group();
+async fn a_group_without_processes_is_empty(containment: Containment) {
+    let group = containment.group();
     assert!(group.is_empty().await.unwrap());
     soon(group.emptied()).await.unwrap();
     assert_eq!(group.kill().unwrap(), Delivery::Gone);
     group.release().await.unwrap();
 }
 
-#[tokio::test]
-async fn a_second_program_joins_the_group() {
-    let (group, _first) = spawn("sleep 1000");
+async fn a_second_program_joins_the_group(containment: Containment) {
+    let (group, _first) = spawn(&containment, "sleep 1000");
     let second = group
         .spawn(&SpawnRequest::command(sh("exec sleep 1000")))
         .unwrap();
@@ -167,10 +177,9 @@ async fn a_second_program_joins_the_group() {
     group.release().await.unwrap();
 }
 
-#[tokio::test]
-async fn kill_0_hits_only_its_own_group() {
-    let (group, running) = spawn("kill -KILL 0");
-    let (_other, bystander) = spawn("sleep 1000");
+async fn kill_0_hits_only_its_own_group(containment: Containment) {
+    let (group, running) = spawn(&containment, "kill -KILL 0");
+    let (_other, bystander) = spawn(&containment, "sleep 1000");
     assert_eq!(
         soon(running.exited()).await.unwrap(),
         [ExitStatus::Signal(Signal::KILL)]
@@ -179,9 +188,7 @@ async fn kill_0_hits_only_its_own_group() {
     assert_eq!(bystander.statuses(), [None]);
 }
 
-#[tokio::test]
-async fn many_groups_are_emptied_together() {
-    let containment = containment();
+async fn many_groups_are_emptied_together(containment: Containment) {
     let mut groups = Vec::new();
     for _ in 0..100 {
         let group = containment.group();
@@ -199,4 +206,17 @@ async fn many_groups_are_emptied_together() {
         group.release().await.unwrap();
         assert!(!exists(running.pid()));
     }
+}
+
+super::under_each_mechanism! {
+    a_child_gets_its_environment_folder_and_no_input,
+    an_exit_is_seen_while_a_descendant_holds_the_pipe,
+    a_grandchild_that_ignores_sigterm_is_left_by_it_and_ended_by_a_kill,
+    a_signal_to_the_leader_spares_the_others,
+    a_leader_is_a_zombie_until_the_release,
+    dropping_a_group_kills_all_of_it_and_reaps,
+    a_group_without_processes_is_empty,
+    a_second_program_joins_the_group,
+    kill_0_hits_only_its_own_group,
+    many_groups_are_emptied_together,
 }

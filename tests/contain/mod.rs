@@ -1,28 +1,84 @@
 //! Groups of real processes.
 
+/// Two tests for each of these: `NAME::in_a_cgroup` and `NAME::in_a_process_group`.
+macro_rules! under_each_mechanism {
+    ($($name:ident,)+) => {$(
+        mod $name {
+            #[tokio::test]
+            async fn in_a_cgroup() {
+                if let Some(containment) = $crate::contain::in_a_cgroup() {
+                    super::$name(containment).await;
+                }
+            }
+
+            #[tokio::test]
+            async fn in_a_process_group() {
+                super::$name($crate::contain::in_a_process_group()).await;
+            }
+        }
+    )+};
+}
+use under_each_mechanism;
+
 mod alone;
+mod control;
 mod groups;
+mod hardship;
 mod helpers;
+mod left_overs;
+mod options;
 mod pipelines;
 mod spawn_errors;
+mod users;
+mod zoo;
 
+use std::io::Write as _;
 use std::time::Duration;
 
-use pk::contain::{Containment, Group, Output, Running, SpawnRequest, StageRequest};
+use pk::contain::{
+    Choice, Containment, Group, Mechanism, Output, Running, SpawnRequest, StageRequest,
+};
 
 /// Longer than anything here takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-fn containment() -> Containment {
-    Containment::detect().unwrap()
+/// Set where cgroups must be had: a test that cannot run for want of them fails.
+const MUST: &str = "PK_TEST_MUST_HAVE_CGROUPS";
+
+/// `None`: none can be written here, which is said.
+pub fn in_a_cgroup() -> Option<Containment> {
+    match Containment::choose(Choice::Only(Mechanism::Cgroup)) {
+        Ok(containment) => Some(containment),
+        Err(error) => {
+            let must = std::env::var_os(MUST).is_some()
+                || rustix::process::geteuid().is_root()
+                    && std::env::var_os("CI").is_some_and(|ci| ci == "true");
+            assert!(!must, "{error}");
+            let thread = std::thread::current();
+            say(&format!(
+                "NOT RUN: {}: {error}",
+                thread.name().unwrap_or("a test")
+            ));
+            None
+        }
+    }
+}
+
+/// Past the capture of the test harness.
+fn say(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+fn in_a_process_group() -> Containment {
+    Containment::choose(Choice::Only(Mechanism::ProcessGroup)).unwrap()
 }
 
 fn sh(script: &str) -> StageRequest {
     StageRequest::new(["sh", "-c", script], "/")
 }
 
-fn spawn(script: &str) -> (Group, Running) {
-    let group = containment().group();
+fn spawn(containment: &Containment, script: &str) -> (Group, Running) {
+    let group = containment.group();
     let running = group.spawn(&SpawnRequest::command(sh(script))).unwrap();
     (group, running)
 }

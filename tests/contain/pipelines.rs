@@ -1,11 +1,11 @@
-use pk::contain::{Pipe, SpawnRequest};
+use pk::contain::{Containment, Pipe, SpawnRequest};
 use pk::domain::exit::ExitStatus;
 use pk::domain::signal::Signal;
 
-use super::{containment, sh, soon, text};
+use super::{sh, soon, text};
 
-async fn statuses(scripts: &[&str]) -> Vec<ExitStatus> {
-    let group = containment().group();
+async fn statuses(containment: &Containment, scripts: &[&str]) -> Vec<ExitStatus> {
+    let group = containment.group();
     let stages = scripts.iter().map(|script| sh(script)).collect();
     let running = group.spawn(&SpawnRequest::pipeline(stages)).unwrap();
     let statuses = soon(running.exited()).await.unwrap();
@@ -15,26 +15,23 @@ async fn statuses(scripts: &[&str]) -> Vec<ExitStatus> {
     statuses
 }
 
-#[tokio::test]
-async fn each_stage_keeps_its_status() {
+async fn each_stage_keeps_its_status(containment: Containment) {
     assert_eq!(
-        statuses(&["false", "true", "exit 7"]).await,
+        statuses(&containment, &["false", "true", "exit 7"]).await,
         [1, 0, 7].map(ExitStatus::Code)
     );
 }
 
-#[tokio::test]
-async fn a_stage_whose_reader_ends_gets_sigpipe() {
-    let found = statuses(&["exec yes", "exec head -n 1"]).await;
+async fn a_stage_whose_reader_ends_gets_sigpipe(containment: Containment) {
+    let found = statuses(&containment, &["exec yes", "exec head -n 1"]).await;
     assert_eq!(
         found,
         [ExitStatus::Signal(Signal::PIPE), ExitStatus::SUCCESS]
     );
 }
 
-#[tokio::test]
-async fn the_last_stdout_and_every_stderr_are_captured() {
-    let group = containment().group();
+async fn the_last_stdout_and_every_stderr_are_captured(containment: Containment) {
+    let group = containment.group();
     let mut running = group
         .spawn(&SpawnRequest::pipeline(vec![
             sh("echo one; echo E0 >&2"),
@@ -58,9 +55,8 @@ async fn the_last_stdout_and_every_stderr_are_captured() {
     );
 }
 
-#[tokio::test]
-async fn all_stages_are_in_one_group_of_their_own() {
-    let group = containment().group();
+async fn all_stages_are_in_one_group_of_their_own(containment: Containment) {
+    let group = containment.group();
     let running = group
         .spawn(&SpawnRequest::pipeline(vec![
             sh("sleep 1000"),
@@ -76,4 +72,11 @@ async fn all_stages_are_in_one_group_of_their_own() {
     let ends = soon(running.exited()).await.unwrap();
     assert_eq!(ends, [ExitStatus::Signal(Signal::KILL); 3]);
     soon(group.emptied()).await.unwrap();
+}
+
+super::under_each_mechanism! {
+    each_stage_keeps_its_status,
+    a_stage_whose_reader_ends_gets_sigpipe,
+    the_last_stdout_and_every_stderr_are_captured,
+    all_stages_are_in_one_group_of_their_own,
 }

@@ -48,3 +48,16 @@ fn a_signal_that_was_blocked_is_heard() {
     pk.signal(Signal::TERM);
     pk.wait().assert_code(143).assert_shows(&["one > stopped"]);
 }
+
+#[test]
+fn what_leaves_its_session_ends_with_its_unit_in_a_cgroup() {
+    if crate::contain::in_a_cgroup().is_none() {
+        return;
+    }
+    let yaml = "services:\n  one:\n    command: |\n      setsid sleep 1000 &\n      (setsid sh -c 'sleep 1000' </dev/null >/dev/null 2>&1 &)\n      echo made\n      exec sleep 1000\n";
+    let pk = Pk::stack(yaml, ["up", "--containment", "cgroup"]).start();
+    pk.wait_for("one | made");
+    pk.signal(Signal::INT);
+    // The harness asserts that nothing is left.
+    pk.wait().assert_code(130).assert_shows(&["one > stopped"]);
+}

@@ -1,0 +1,37 @@
+//! How many descriptors this process may have, and what its children get.
+//!
+//! One process that holds the pipes of hundreds needs more than the customary soft limit of
+//! 1,024. Its children must not get more than was meant for them: a program that uses
+//! `select(2)` fails above it.
+
+use std::sync::OnceLock;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// The soft limit before it was raised.
+static INHERITED: OnceLock<u64> = OnceLock::new();
+
+/// Raises the soft limit on open files of this process to its hard one. Children are given
+/// back the one that there was.
+pub fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let Some(current) = limit.current else {
+        return;
+    };
+    if limit.maximum.is_some_and(|maximum| maximum <= current) {
+        return;
+    }
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Refused: then it stays as it was, and who needs more is told so.
+    if setrlimit(Resource::Nofile, raised).is_ok() {
+        INHERITED.get_or_init(|| current);
+    }
+}
+
+/// What a child's soft limit is set back to.
+pub(super) fn inherited() -> Option<u64> {
+    INHERITED.get().copied()
+}
