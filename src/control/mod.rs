@@ -8,6 +8,7 @@ mod changes;
 mod history;
 mod local;
 mod log_pages;
+mod openapi;
 mod port;
 pub mod protocol;
 mod record;
@@ -21,6 +22,7 @@ pub mod wire;
 
 pub use changes::Changes;
 pub use local::LocalPort;
+pub use openapi::openapi;
 pub use port::{Answered, ControlPort, PortError, Reply};
 pub use record::Record;
 pub use remote::RemotePort;

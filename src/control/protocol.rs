@@ -1,6 +1,7 @@
 //! What goes over the socket: HTTP with JSON, under `/v1`.
 //!
 //! ```text
+//!  GET  /v1/openapi.json     all this, for programs
 //!  GET  /v1/session          who runs, since when                      Record
 //!  GET  /v1/state            the whole stack now                       State
 //!  GET  /v1/state/stream     each state that follows (SSE: snapshot, end)
@@ -30,7 +31,7 @@ use crate::logs::{Cut, LogLine, Origin, Stream};
 pub const MAX_BODY: usize = 1 << 20;
 
 /// The stack at one moment.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct State {
     /// The time in the stack; the snapshot's own is that of the last event before it.
     pub now: Instant,
@@ -38,7 +39,7 @@ pub struct State {
 }
 
 /// What may be asked: every command but a reload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Act {
     Start {
@@ -119,7 +120,7 @@ impl Act {
 }
 
 /// The answer to a command that was not denied.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Taken {
     pub answer: Answer,
     /// From which state on its effect is seen.
@@ -127,7 +128,7 @@ pub struct Taken {
 }
 
 /// Why a request got nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// The request cannot be read.
@@ -148,7 +149,7 @@ pub enum ErrorCode {
 }
 
 /// What is answered to a request that cannot be met.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Problem {
     pub code: ErrorCode,
     pub message: String,
@@ -199,7 +200,7 @@ impl Problem {
 }
 
 /// From where changes are wanted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangesQuery {
     /// The id of a change, `start` for all that are kept; left out: what is to come.
@@ -208,7 +209,7 @@ pub struct ChangesQuery {
 }
 
 /// Changes in order.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ChangesPage {
     pub changes: Vec<Change>,
     /// Go on after this one.
@@ -218,7 +219,7 @@ pub struct ChangesPage {
 }
 
 /// Which lines are wanted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogQuery {
     /// Go on here, with the units that it is for; nothing else of where to begin counts then.
@@ -239,7 +240,7 @@ pub struct LogQuery {
 }
 
 /// Lines in the order in which they were read from the units.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LogPage {
     pub lines: Vec<Line>,
     /// What the reader missed before these lines.
@@ -251,7 +252,7 @@ pub struct LogPage {
 }
 
 /// Lines that were there and are no more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct UnitGap {
     pub unit: UnitName,
     pub instance: InstanceId,
@@ -259,9 +260,10 @@ pub struct UnitGap {
 }
 
 /// One line that a unit wrote.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Line {
     pub seq: u64,
+    #[schemars(with = "String")]
     pub time: Timestamp,
     /// The instance's name.
     pub unit: UnitName,

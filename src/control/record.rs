@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Who runs what, since when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Record {
     /// Of the stack.
     pub name: String,
@@ -15,6 +15,7 @@ pub struct Record {
     /// The main file; canonical.
     pub file: PathBuf,
     pub pid: u32,
+    #[schemars(with = "String")]
     pub started: Timestamp,
     /// Of pk.
     pub version: String,

@@ -18,7 +18,7 @@ use super::history::History;
 use super::port::{ControlPort, PortError};
 use super::protocol::{Act, ErrorCode, MAX_BODY, Problem, Taken};
 use super::record::Record;
-use super::{log_pages, streams};
+use super::{log_pages, openapi, streams};
 use crate::domain::admission::{Answer, Denial};
 use crate::domain::event::Command;
 use crate::domain::id::Revision;
@@ -86,6 +86,7 @@ pub(super) type Shared = State<Arc<Served>>;
 /// Every path.
 pub(super) fn router(served: Arc<Served>) -> Router {
     Router::new()
+        .route("/v1/openapi.json", get(document))
         .route("/v1/session", get(session))
         .route("/v1/state", get(state))
         .route("/v1/state/stream", get(streams::states))
@@ -110,6 +111,10 @@ pub(super) fn forbidden() -> Router {
             "this stack belongs to another user of this machine",
         )
     })
+}
+
+async fn document() -> Response {
+    json(&openapi::openapi())
 }
 
 async fn session(State(served): Shared) -> Response {

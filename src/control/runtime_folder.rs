@@ -47,13 +47,17 @@ pub struct RuntimeFolder {
 }
 
 impl RuntimeFolder {
-    /// `pk` in the folder that `XDG_RUNTIME_DIR` names, if that is there; else one below
-    /// `/tmp` with the user's number.
+    /// `pk` in the folder that `XDG_RUNTIME_DIR` names, if that is there and ours, which it is
+    /// not after `su`; else one below `/tmp` with the user's number.
     #[must_use]
     pub fn place(xdg: Option<OsString>) -> PathBuf {
         let own = rustix::process::geteuid().as_raw();
         xdg.map(PathBuf::from)
-            .filter(|path| path.is_absolute() && path.is_dir())
+            .filter(|path| path.is_absolute())
+            .filter(|path| {
+                let there = fs::metadata(path);
+                there.is_ok_and(|folder| folder.is_dir() && folder.uid() == own)
+            })
             .map_or_else(
                 || PathBuf::from(format!("/tmp/pk-{own}")),
                 |path| path.join("pk"),

@@ -11,7 +11,7 @@ use super::outcome::Outcome;
 use super::phase::{Phase, PhaseName};
 
 /// The answer to a command.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[must_use]
 pub enum Answer {
@@ -22,7 +22,17 @@ pub enum Answer {
 }
 
 /// Why there is nothing to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    thiserror::Error,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     #[error("already running")]
@@ -42,7 +52,9 @@ pub enum Reason {
 }
 
 /// Why a command is not taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, thiserror::Error,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Denial {
     #[error("no unit is named `{0}`")]

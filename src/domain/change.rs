@@ -13,14 +13,14 @@ use super::text::{duration, opt_duration};
 use super::time::Instant;
 
 /// One difference between two snapshots.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Change {
     pub at: Instant,
     #[serde(flatten)]
     pub what: What,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
     Unit {
@@ -35,7 +35,7 @@ pub enum What {
 }
 
 /// What changed in a unit.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitChange {
     Waiting,
@@ -49,6 +49,7 @@ pub enum UnitChange {
     /// Ready, or ready again.
     Ready {
         #[serde(with = "duration")]
+        #[schemars(with = "String")]
         after: Duration,
     },
     Unready {
@@ -70,6 +71,7 @@ pub enum UnitChange {
     },
     Backoff {
         #[serde(with = "duration")]
+        #[schemars(with = "String")]
         delay: Duration,
         /// Of this restart within the window, from 1.
         restart: u32,
@@ -80,6 +82,7 @@ pub enum UnitChange {
         outcome: Outcome,
         /// How long its last run took, if it had one.
         #[serde(default, with = "opt_duration")]
+        #[schemars(with = "Option<String>")]
         ran_for: Option<Duration>,
     },
     /// A reload brought or took it.

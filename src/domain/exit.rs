@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::signal::Signal;
 
 /// The exit status of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExitStatus {
     /// It called `exit(3)`.

@@ -18,7 +18,9 @@ use super::spec::{Check, OnFailure, Probe, UnitSpec};
 use super::time::Instant;
 
 /// Whether a run can serve.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Readiness {
     /// Nothing asks for it.

@@ -12,7 +12,7 @@ use super::spec::{Program, SuccessCodes, UnitSpec};
 use super::text::{duration, short_duration};
 
 /// How a unit's story ended, until somebody starts it again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Its last run ended with success.
@@ -25,7 +25,7 @@ pub enum Outcome {
 }
 
 /// A failure and what the restart policy had tried against it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Failed {
     pub failure: Failure,
     /// The automatic restarts before it, when the budget for them was used up.
@@ -33,7 +33,7 @@ pub struct Failed {
 }
 
 /// Why a run failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Failure {
     /// The command ended so.
@@ -43,12 +43,21 @@ pub enum Failure {
     /// There is no process: what happened, in words.
     Spawn(String),
     /// Nothing was heard of the spawn in this time.
-    SpawnTimeout(#[serde(with = "duration")] Duration),
+    SpawnTimeout(
+        #[serde(with = "duration")]
+        #[schemars(with = "String")]
+        Duration,
+    ),
     /// `timeouts.run` has passed.
-    TimedOut(#[serde(with = "duration")] Duration),
+    TimedOut(
+        #[serde(with = "duration")]
+        #[schemars(with = "String")]
+        Duration,
+    ),
     /// `timeouts.ready` has passed.
     NotReady {
         #[serde(with = "duration")]
+        #[schemars(with = "String")]
         limit: Duration,
         last: Option<String>,
     },
@@ -123,14 +132,14 @@ impl Failure {
 }
 
 /// A process by number and name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Member {
     pub pid: u32,
     pub name: String,
 }
 
 /// Why a unit was not started.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Skip {
     /// This dependency can no longer meet its condition.
@@ -144,6 +153,7 @@ pub enum Skip {
     /// then, so that a new run of one is told from the old.
     WaitTimeout {
         #[serde(with = "duration")]
+        #[schemars(with = "String")]
         limit: Duration,
         on: Vec<(InstanceId, Attempt)>,
         names: Vec<UnitName>,
@@ -151,7 +161,7 @@ pub enum Skip {
 }
 
 /// The exit status of each stage of a run, in order; a plain command has one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct RunStatus(pub Vec<ExitStatus>);
 

@@ -19,7 +19,7 @@ use super::time::Instant;
 use super::verdict::Verdict;
 
 /// The whole stack at one moment.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Snapshot {
     pub revision: Revision,
     /// Of the stack.
@@ -44,7 +44,7 @@ impl Snapshot {
 }
 
 /// One instance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct UnitView {
     /// Stays the same while the stack runs, also across reloads.
     pub id: InstanceId,
@@ -76,6 +76,7 @@ pub struct UnitView {
         with = "opt_duration",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schemars(with = "Option<String>")]
     pub ready_after: Option<Duration>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
@@ -89,7 +90,7 @@ pub struct UnitView {
 }
 
 /// What a unit waits for: every wait has a name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Wait {
     /// For conditions of dependencies.
@@ -123,7 +124,7 @@ pub enum Wait {
 }
 
 /// One dependency that is waited for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct WaitFor {
     pub name: UnitName,
     pub condition: Condition,

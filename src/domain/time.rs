@@ -11,10 +11,25 @@ use super::text::duration;
 ///
 /// `std::time::Instant` cannot be made up by a test; this can.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(transparent)]
-pub struct Instant(#[serde(with = "duration")] pub Duration);
+pub struct Instant(
+    #[serde(with = "duration")]
+    #[schemars(with = "String")]
+    pub Duration,
+);
 
 impl Instant {
     /// The supervisor's start.

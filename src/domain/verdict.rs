@@ -8,7 +8,7 @@ use super::id::UnitName;
 use super::outcome::Outcome;
 
 /// The sum of a stack that has ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Verdict {
     /// Why it was stopped; `None` if it came to its end.
     pub cause: Option<ShutdownCause>,

@@ -1,6 +1,7 @@
 //! A running stack, seen and steered from other processes.
 
 mod acts;
+mod attach;
 mod clients;
 mod ports;
 mod protocol;

@@ -296,3 +296,73 @@ fn requests_are_answered_while_the_stack_stops() {
     assert!(answered > 0);
     pk.wait().assert_code(0);
 }
+
+const FILE: &str = "schemas/openapi.json";
+
+/// Set `PK_UPDATE_SCHEMA` to write the file anew.
+#[test]
+fn the_document_in_the_repository_is_the_generated_one() {
+    let path = crate::harness::package().join(FILE);
+    let document = pk::control::openapi();
+    let generated = format!("{}\n", serde_json::to_string_pretty(&document).unwrap());
+    if std::env::var_os("PK_UPDATE_SCHEMA").is_some() {
+        std::fs::write(&path, &generated).unwrap();
+    }
+    let held = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        held == generated,
+        "{FILE} is not what the types make; run the test with PK_UPDATE_SCHEMA=1"
+    );
+}
+
+/// What the server says is what the document says it does.
+#[test]
+fn answers_are_as_the_document_says() {
+    let pk = shop();
+    pk.pk(["start", "broken", "--wait"]).assert_code(1);
+    let socket = socket(&pk);
+    let (_, document) = ask(&socket, "GET", "/v1/openapi.json", "");
+    assert_eq!(document, pk::control::openapi());
+    let check = |method: &str, path: &str, query: &str, body: &str| {
+        let (status, answer) = ask(&socket, method, &format!("{path}{query}"), body);
+        let responses = &document["paths"][path][method.to_lowercase()]["responses"];
+        let status = if status == 200 { "200" } else { "default" };
+        let mut schema = responses[status]["content"]["application/json"]["schema"].clone();
+        assert!(schema.is_object(), "{method} {path} {status}");
+        schema["components"] = document["components"].clone();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let errors: Vec<String> = validator
+            .iter_errors(&answer)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(
+            errors.is_empty(),
+            "{method} {path}: {errors:#?}\n{answer:#}"
+        );
+    };
+    check("GET", "/v1/session", "", "");
+    check("GET", "/v1/state", "", "");
+    check("GET", "/v1/changes", "?after=start", "");
+    check("GET", "/v1/changes", "?after=nonsense", "");
+    check("GET", "/v1/logs", "?last=3", "");
+    check("POST", "/v1/logs", "", r#"{"last":3}"#);
+    check(
+        "POST",
+        "/v1/commands",
+        "",
+        r#"{"command":"restart","units":["web"]}"#,
+    );
+    check(
+        "POST",
+        "/v1/commands",
+        "",
+        r#"{"command":"start","units":["db"]}"#,
+    );
+    check(
+        "POST",
+        "/v1/commands",
+        "",
+        r#"{"command":"start","units":["nobody"]}"#,
+    );
+    super::down_with(pk, 1);
+}

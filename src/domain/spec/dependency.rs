@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::id::UnitName;
 
 /// What must hold of a dependency when its dependent starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// Its program runs, or ran and completed.

@@ -13,7 +13,7 @@ use crate::domain::signal::Signal;
 use crate::domain::text::{serialize_duration, serialize_opt_duration, serialize_opt_size};
 
 /// Whether a unit runs until it is stopped, or to completion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitKind {
     Service,

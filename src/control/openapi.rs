@@ -1,0 +1,133 @@
+//! What the protocol is, for programs: an OpenAPI document made from its types.
+
+use schemars::JsonSchema;
+use schemars::generate::{SchemaGenerator, SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use super::protocol::{Act, ChangesPage, ChangesQuery, LogPage, LogQuery, Problem, State, Taken};
+use super::record::Record;
+
+/// The document (OpenAPI 3.1).
+#[must_use]
+pub fn openapi() -> Value {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.definitions_path = "/components/schemas".into();
+    settings.meta_schema = None;
+    let mut types = settings.into_generator();
+    let types = &mut types;
+    let paths = json!({
+        "/v1/session": { "get": operation(types, "session", "Who runs, since when.")
+            .gives::<Record>().done() },
+        "/v1/state": { "get": operation(types, "state", "The whole stack now.")
+            .gives::<State>().done() },
+        "/v1/state/stream": { "get": operation(
+            types, "states",
+            "Server-sent events: `snapshot` with a State, now and whenever something has \
+             changed; `end` once the stack has ended.",
+        ).streams().done() },
+        "/v1/commands": { "post": operation(
+            types, "command",
+            "Asks for something. The answer says whether it is taken, not that it is done.",
+        ).takes::<Act>().gives::<Taken>().done() },
+        "/v1/changes": { "get": operation(
+            types, "changes", "What has changed after a place.",
+        ).asks::<ChangesQuery>().gives::<ChangesPage>().done() },
+        "/v1/changes/stream": { "get": operation(
+            types, "changes_stream",
+            "Server-sent events: `change` with a Change and an id to go on after (`after` or \
+             Last-Event-ID); `resync` where some were lost, so that a state should be taken; \
+             `end` once the stack has ended.",
+        ).asks::<ChangesQuery>().streams().done() },
+        "/v1/logs": {
+            "get": operation(types, "logs", "A page of lines.")
+                .asks::<LogQuery>().gives::<LogPage>().done(),
+            "post": operation(
+                types, "logs_from",
+                "The same, for a cursor that is too long for an address.",
+            ).takes::<LogQuery>().gives::<LogPage>().done(),
+        },
+    });
+    let schemas = types.take_definitions(true);
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "pk",
+            "version": "1",
+            "description": "A running stack, over its Unix socket. Durations are written as \
+                            the file writes them: 250ms, 1m30s.",
+            "license": { "name": "MIT OR Apache-2.0" },
+        },
+        "servers": [{ "url": "http://pk" }],
+        "paths": paths,
+        "components": { "schemas": schemas },
+    })
+}
+
+/// One request that is being described.
+struct Operation<'a> {
+    types: &'a mut SchemaGenerator,
+    value: Value,
+}
+
+fn operation<'a>(types: &'a mut SchemaGenerator, id: &str, says: &str) -> Operation<'a> {
+    let problem = content(
+        "application/json",
+        types.subschema_for::<Problem>().as_value(),
+    );
+    Operation {
+        types,
+        value: json!({
+            "operationId": id,
+            "description": says,
+            "responses": { "default": { "description": "Why not.", "content": problem } },
+        }),
+    }
+}
+
+fn content(kind: &str, schema: &Value) -> Value {
+    let mut content = Map::new();
+    content.insert(kind.to_owned(), json!({ "schema": schema }));
+    content.into()
+}
+
+impl Operation<'_> {
+    fn takes<T: JsonSchema>(mut self) -> Self {
+        let schema = self.types.subschema_for::<T>().to_value();
+        self.value["requestBody"] =
+            json!({ "required": true, "content": content("application/json", &schema) });
+        self
+    }
+
+    fn gives<T: JsonSchema>(mut self) -> Self {
+        let schema = self.types.subschema_for::<T>().to_value();
+        self.value["responses"]["200"] =
+            json!({ "description": "Done.", "content": content("application/json", &schema) });
+        self
+    }
+
+    fn streams(mut self) -> Self {
+        let schema = json!({ "type": "string" });
+        self.value["responses"]["200"] =
+            json!({ "description": "Events.", "content": content("text/event-stream", &schema) });
+        self
+    }
+
+    /// Each field of `T` stands behind the question mark.
+    fn asks<T: JsonSchema>(mut self) -> Self {
+        let schema = T::json_schema(self.types).to_value();
+        let fields = schema.get("properties").and_then(Value::as_object);
+        let parameters: Vec<Value> = fields
+            .into_iter()
+            .flatten()
+            .map(|(name, schema)| {
+                json!({ "name": name, "in": "query", "required": false, "schema": schema })
+            })
+            .collect();
+        self.value["parameters"] = parameters.into();
+        self
+    }
+
+    fn done(self) -> Value {
+        self.value
+    }
+}
