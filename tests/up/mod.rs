@@ -6,3 +6,4 @@ mod order;
 mod output;
 mod pipelines;
 mod run;
+mod told;

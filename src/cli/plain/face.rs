@@ -205,7 +205,9 @@ impl Face {
         let snapshot = Arc::clone(&self.feed.snapshots.borrow());
         let logs = &self.feed.logs;
         let tail = |unit: &crate::domain::snapshot::UnitView| logs.tail(unit.id, summary::TAIL);
-        let text = summary::render(&snapshot, self.look.painter, tail);
+        let text = summary::render(&snapshot, self.look.painter, tail, |unit| {
+            self.story.stages_of(unit)
+        });
         self.printer.print(text.into_bytes()).await
     }
 }
