@@ -29,6 +29,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::ContextKind;
 
 use args::{Cli, Command};
 use exit::End;
@@ -38,9 +39,14 @@ use output::Output;
 #[must_use]
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let output = Output::detect();
-    let end = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let end = match Cli::try_parse_from(&args) {
         Ok(cli) => run(&cli, &output),
-        Err(error) => {
+        Err(mut error) => {
+            if !args.iter().any(|arg| arg == "run") {
+                // "to pass it as a value, use `--`": no unit has such a name.
+                error.remove(ContextKind::Suggested);
+            }
             // Help goes to stdout and is fine, all else goes to stderr and is not.
             let _ = error.print();
             if error.use_stderr() {

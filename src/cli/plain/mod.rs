@@ -11,10 +11,13 @@ mod escape;
 mod face;
 mod order;
 mod printer;
+mod progress;
 mod screen;
 mod story;
 mod summary;
 pub mod waits;
 
-pub use face::{Face, Look};
-pub use printer::{Closed, Printer};
+pub use face::{Face, Look, TaskOutput};
+pub use printer::{Printer, WriteError};
+pub use progress::Progress;
+pub use screen::COLUMNS;
