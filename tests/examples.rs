@@ -96,11 +96,10 @@ fn the_shop_opens_and_closes_in_order() {
 fn the_shop_takes_an_order() {
     let (pk, _) = shop(&["run", "order", "--", "tea"]);
     pk.run()
+        .of_stderr()
         .assert_order(&["api     | order 1: tea", "stopping: order ended"]);
     let (pk, _) = shop(&["run", "order", "--", "gold"]);
-    pk.code(1)
-        .run()
-        .assert_shows(&["order   | we have no gold"]);
+    pk.code(1).run().assert_order(&["we have no gold"]);
 }
 
 /// Says which of the programs are missing; in CI, which installs them, that is a failure.

@@ -3,19 +3,21 @@
 //! This module owns the life of the process around a stack: it starts the supervisor, turns
 //! signals into commands, and waits for the verdict.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::args::{self, Place};
 use super::exit::{self, End};
 use super::inspect::plural;
-use super::output::Output;
-use super::plain::{Face, Look, Printer};
+use super::output::{Output, reason};
+use super::plain::{Face, Printer, Progress, TaskOutput, WriteError};
 use super::resolve::{self, Mistake, Wanted};
 use super::running::{self, join};
 use super::signals::Signals;
@@ -28,6 +30,9 @@ use crate::domain::signal::Signal;
 use crate::domain::snapshot::Snapshot;
 use crate::logs::MemoryStore;
 use crate::supervisor::{self, Settings};
+
+/// How long a reader that was asked to may take to read on, once the stack has ended.
+const STALLED: Duration = Duration::from_secs(2);
 
 pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
     // The only face so far: the flag asks for what there is.
@@ -58,7 +63,7 @@ pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
             );
         }
     };
-    launch(ready, Some(opened), output, |last| {
+    launch(ready, Some(opened), None, output, |last| {
         last.verdict.as_ref().map_or(End::Failed, exit::of_up)
     })
 }
@@ -72,7 +77,7 @@ pub fn run(place: &Place, args: &args::Run, output: &Output) -> End {
         Err(end) => return end,
     };
     // What one task needs is its own: it neither is the stack nor stands in its way.
-    launch(ready, None, output, |last| {
+    launch(ready, None, Some(&args.task), output, |last| {
         let outcome = last.get(&args.task).and_then(|unit| unit.outcome.as_ref());
         last.verdict
             .as_ref()
@@ -136,26 +141,48 @@ fn prepare(
 fn launch(
     ready: Ready,
     opened: Option<Opened>,
+    task: Option<&str>,
     output: &Output,
     judge: impl FnOnce(&Snapshot) -> End,
 ) -> End {
-    match live(&ready.file, ready.wanted, ready.containment, opened, output) {
-        Ok(last) => judge(&last),
+    match live(ready, opened, task, output) {
+        Ok(followed) => {
+            if followed.unshown > 0 {
+                let lines = plural(
+                    usize::try_from(followed.unshown).unwrap_or(usize::MAX),
+                    "line",
+                );
+                output.note_if_heard(&format!("{lines} not shown: nobody read them"));
+            }
+            if let Some(reason) = followed.unwritable {
+                output.error(&format!("cannot write to standard output: {reason}"), None);
+                return End::Failed;
+            }
+            judge(&followed.last)
+        }
         Err(error) => {
-            output.error(&format!("cannot run the stack: {error}"), None);
+            output.error(&format!("cannot run the stack: {}", reason(&error)), None);
             End::Failed
         }
     }
 }
 
-/// Runs the stack to its end; its last state.
+/// How a stack ended.
+struct Followed {
+    last: Arc<Snapshot>,
+    /// Why it could not be shown.
+    unwritable: Option<String>,
+    /// Lines that were still to be shown when pk left.
+    unshown: u64,
+}
+
+/// Runs the stack to its end, for `task` if it is for one.
 fn live(
-    file: &str,
-    wanted: Wanted,
-    containment: Containment,
+    ready: Ready,
     opened: Option<Opened>,
+    task: Option<&str>,
     output: &Output,
-) -> io::Result<Arc<Snapshot>> {
+) -> io::Result<Followed> {
     contain::raise_file_limit();
     // One thread: nothing here computes for long, and the face, which is attached before
     // the stack's first step, misses nothing of it.
@@ -164,7 +191,12 @@ fn live(
         .build()?;
     let last = runtime.block_on(async {
         let signals = Signals::listen()?;
-        let opening = opening(file, &wanted, &containment);
+        let opening = opening(&ready, task.is_none());
+        let Ready {
+            wanted,
+            containment,
+            ..
+        } = ready;
         let store = MemoryStore::default();
         let plan = Arc::clone(&wanted.plan);
         let handle = supervisor::start(Settings {
@@ -179,26 +211,38 @@ fn live(
         let served =
             |(session, listener)| control::serve(session, listener, Arc::new(port.clone()));
         let serving = opened.map(served).transpose()?;
-        let look = Look {
-            painter: output.out,
-            terminal: output.terminal,
+        let progress = Arc::new(Progress::default());
+        let stdout = Printer::start(io::stdout(), Arc::clone(&progress));
+        // stdout belongs to the task that is run, if there is one.
+        let (printer, task) = match task {
+            None => (stdout, None),
+            Some(task) => (
+                Printer::start(io::stderr(), Arc::clone(&progress)),
+                Some(TaskOutput {
+                    instances: plan
+                        .get(task)
+                        .map_or_else(BTreeSet::new, |unit| unit.instance_names().collect()),
+                    printer: stdout,
+                    terminal: output.terminal,
+                }),
+            ),
         };
-        let face = Face::attach(
-            &port,
-            plan,
-            wanted.units,
-            look,
-            Printer::start(io::stdout()),
-        );
-        Ok((follow(&port, face, opening, signals).await, serving))
+        let look = match &task {
+            None => output.look(),
+            Some(_) => output.err_look(),
+        };
+        let shared = Arc::clone(&progress);
+        let face = Face::attach(&port, plan, wanted.units, look, printer, task, shared);
+        let followed = follow(&port, face, opening, signals, &progress).await;
+        Ok((followed, serving))
     });
     // A write to a paused terminal may never end, and must not keep pk.
     runtime.shutdown_background();
-    last.map(|(last, serving)| {
+    last.map(|(followed, serving)| {
         if let Some(serving) = serving {
             serving.finish();
         }
-        last
+        followed
     })
 }
 
@@ -208,22 +252,33 @@ async fn follow(
     face: Face,
     opening: Vec<String>,
     mut signals: Signals,
-) -> Arc<Snapshot> {
+    progress: &Progress,
+) -> Followed {
     let mut snapshots = port.snapshots();
     let mut shown = std::pin::pin!(face.show(&opening));
     let (mut showing, mut asked) = (true, false);
-    let mut ended = false;
+    let (mut ended, mut unwritable) = (false, None);
     while showing || !ended {
         tokio::select! {
             result = &mut shown, if showing => {
                 showing = false;
-                if result.is_err() && !ended {
+                let cause = match result {
+                    Ok(()) => continue,
+                    Err(WriteError::Closed) => ShutdownCause::Signal(Signal::PIPE),
+                    Err(WriteError::Failed(reason)) => {
+                        unwritable = Some(reason);
+                        ShutdownCause::Requested
+                    }
+                };
+                if !ended {
                     // Nobody would see the stack run.
-                    ask(port, Shutdown::Graceful, Signal::PIPE).await;
+                    ask(port, Shutdown::Graceful, cause).await;
                     asked = true;
                 }
             }
             () = verdict(&mut snapshots), if !ended => ended = true,
+            // Stopping always ends, also where nobody reads.
+            () = progress.stalled(STALLED), if ended && asked && showing => break,
             signal = signals.next() => {
                 if ended {
                     // All that is left is to print, to somebody who wants to leave.
@@ -231,19 +286,21 @@ async fn follow(
                 }
                 let how = if asked { Shutdown::Now } else { Shutdown::Graceful };
                 asked = true;
-                ask(port, how, signal).await;
+                ask(port, how, ShutdownCause::Signal(signal)).await;
             }
         }
     }
-
-    Arc::clone(&snapshots.borrow())
+    let head = *port.logs().wake().borrow();
+    Followed {
+        last: Arc::clone(&snapshots.borrow()),
+        unwritable,
+        unshown: if showing { progress.unshown(head) } else { 0 },
+    }
 }
 
-async fn ask(port: &LocalPort, how: Shutdown, signal: Signal) {
+async fn ask(port: &LocalPort, how: Shutdown, cause: ShutdownCause) {
     // A refusal means that it stops already, an error that it has.
-    let _ = port
-        .command(Command::Shutdown(how, ShutdownCause::Signal(signal)))
-        .await;
+    let _ = port.command(Command::Shutdown(how, cause)).await;
 }
 
 async fn verdict(snapshots: &mut watch::Receiver<Arc<Snapshot>>) {
@@ -251,16 +308,17 @@ async fn verdict(snapshots: &mut watch::Receiver<Arc<Snapshot>>) {
 }
 
 /// What is said before the first unit starts.
-fn opening(file: &str, wanted: &Wanted, containment: &Containment) -> Vec<String> {
-    let mut lines = vec![
-        format!(
-            "{}: {} from {}",
-            wanted.plan.name(),
-            plural(wanted.units.len(), "unit"),
-            file
-        ),
-        containment.describe(),
-    ];
+fn opening(ready: &Ready, with_mechanism: bool) -> Vec<String> {
+    let (wanted, containment) = (&ready.wanted, &ready.containment);
+    let mut lines = vec![format!(
+        "{}: {} from {}",
+        wanted.plan.name(),
+        plural(wanted.units.len(), "unit"),
+        ready.file
+    )];
+    if with_mechanism {
+        lines.push(containment.describe());
+    }
     let left = containment.left_over().processes;
     if left > 0 {
         let processes = if left == 1 { "process" } else { "processes" };

@@ -30,6 +30,7 @@ mod wrap;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::ContextKind;
 use clap::{CommandFactory as _, Parser as _};
 
 use args::{Cli, Command};
@@ -47,9 +48,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Before there is another thread: all of them shall hear what is sent.
     crate::contain::unblock_signals();
     let output = Output::detect();
-    let end = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let end = match Cli::try_parse_from(&args) {
         Ok(cli) => run(&cli, &output),
-        Err(error) => {
+        Err(mut error) => {
+            if !args.iter().any(|arg| arg == "run") {
+                // "to pass it as a value, use `--`": no unit has such a name.
+                error.remove(ContextKind::Suggested);
+            }
             // Help goes to stdout and is fine, all else goes to stderr and is not.
             let _ = error.print();
             if error.use_stderr() {

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use super::exit::End;
+use super::plain::{COLUMNS, Look};
 use super::style::{ColorEnv, Painter};
 
 /// stdout and stderr with their colours.
@@ -12,6 +13,7 @@ pub struct Output {
     pub err: Painter,
     /// stdout is a terminal.
     pub terminal: bool,
+    pub err_terminal: bool,
 }
 
 impl Output {
@@ -20,10 +22,12 @@ impl Output {
     pub fn detect() -> Self {
         let color_env = ColorEnv::read(|name| std::env::var(name).ok());
         let terminal = io::stdout().is_terminal();
+        let err_terminal = io::stderr().is_terminal();
         Self {
             out: Painter::new(color_env.allows(terminal)),
-            err: Painter::new(color_env.allows(io::stderr().is_terminal())),
+            err: Painter::new(color_env.allows(err_terminal)),
             terminal,
+            err_terminal,
         }
     }
 
@@ -35,9 +39,32 @@ impl Output {
             Ok(()) => End::Fine,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => End::Fine,
             Err(error) => {
-                self.error(&format!("cannot write to stdout: {error}"), None);
+                self.error(
+                    &format!("cannot write to standard output: {}", reason(&error)),
+                    None,
+                );
                 End::Failed
             }
+        }
+    }
+
+    /// How a stack is shown on stdout.
+    #[must_use]
+    pub fn look(&self) -> Look {
+        Look {
+            painter: self.out,
+            terminal: self.terminal,
+            columns: columns(&io::stdout()),
+        }
+    }
+
+    /// How it is shown on stderr.
+    #[must_use]
+    pub fn err_look(&self) -> Look {
+        Look {
+            painter: self.err,
+            terminal: self.err_terminal,
+            columns: columns(&io::stderr()),
         }
     }
 
@@ -56,8 +83,35 @@ impl Output {
         self.complain(&text);
     }
 
+    /// [`Self::note`], unless whoever reads stderr has stopped to read: waiting for them
+    /// might never end.
+    pub fn note_if_heard(&self, what: &str) {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let stderr = io::stderr();
+        let mut polled = [PollFd::new(&stderr, PollFlags::OUT)];
+        if poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0) {
+            self.note(what);
+        }
+    }
+
     /// Something that is worth knowing and no error.
     pub fn note(&self, what: &str) {
         self.complain(&format!("{}: {what}\n", self.err.bold("note")));
     }
+}
+
+/// The width of a terminal, within what is read with ease.
+fn columns(stream: &impl std::os::fd::AsFd) -> usize {
+    match rustix::termios::tcgetwinsize(stream) {
+        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col).min(COLUMNS),
+        Ok(_) | Err(_) => COLUMNS,
+    }
+}
+
+/// What went wrong, without the number that the system has for it.
+#[must_use]
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let end = text.find(" (os error ").unwrap_or(text.len());
+    text[..end].to_owned()
 }

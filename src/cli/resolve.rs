@@ -195,6 +195,16 @@ fn explain(error: &SelectionError, plan: &Plan) -> Mistake {
 }
 
 fn unknown_unit(name: &str, plan: &Plan) -> Mistake {
+    let replica_of = plan.units().iter().find(|unit| {
+        unit.instance_names()
+            .any(|instance| instance.as_str() == name)
+    });
+    if let Some(unit) = replica_of {
+        return Mistake::new(
+            format!("`{name}` is a replica, and they start together"),
+            Some(format!("name the unit: `{}`", unit.name)),
+        );
+    }
     let all = plan.units().iter().map(|unit| unit.name.as_str());
     Mistake::new(
         format!("no unit is named `{name}`"),
@@ -216,7 +226,7 @@ fn unknown_task(name: &str, plan: &Plan) -> Mistake {
 
 /// What there is instead, if that can be told in a line.
 fn inventory(plan: &Plan, kind: Option<UnitKind>) -> String {
-    const SHOWN: usize = 8;
+    const SHOWN: usize = 30;
     let units = plan.units().iter();
     let names: Vec<&str> = units
         .filter(|unit| kind.is_none_or(|kind| unit.kind == kind))

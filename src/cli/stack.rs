@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::Place;
 use super::exit::End;
-use super::output::Output;
+use super::output::{Output, reason};
 use crate::config::{self, Loaded, Report, Request};
 
 /// Loads the file and shows its warnings, or shows every error.
@@ -63,8 +63,15 @@ fn read(place: &Place, output: &Output) -> Result<Result<Loaded, Report>, End> {
 
 /// Where pk looks from.
 pub fn folder(place: &Place) -> Result<PathBuf, String> {
-    let here = std::env::current_dir()
-        .map_err(|error| format!("cannot tell the current folder: {error}"))?;
+    let here = match std::env::current_dir() {
+        Ok(here) => here,
+        // A folder that is gone is no hindrance where nothing is relative to it.
+        Err(_) if is_absolute(place) => PathBuf::from("/"),
+        Err(error) => {
+            let error = reason(&error);
+            return Err(format!("cannot tell the current folder: {error}"));
+        }
+    };
     let Some(directory) = &place.directory else {
         return Ok(here);
     };
@@ -76,13 +83,21 @@ pub fn folder(place: &Place) -> Result<PathBuf, String> {
         if error.kind() == std::io::ErrorKind::NotFound {
             cannot(&"it does not exist")
         } else {
-            cannot(&error)
+            cannot(&reason(&error))
         }
     })?;
     if !metadata.is_dir() {
         return Err(cannot(&"it is a file; name a file with `-f`"));
     }
     Ok(folder)
+}
+
+/// Whether the place is the same wherever pk is started.
+fn is_absolute(place: &Place) -> bool {
+    let files = &place.files;
+    let directory = place.directory.as_deref();
+    directory.is_some_and(Path::is_absolute)
+        || (directory.is_none() && !files.is_empty() && files.iter().all(|f| f.is_absolute()))
 }
 
 /// The main file as messages name it.

@@ -39,7 +39,12 @@ pub fn program(program: &Program) -> Vec<String> {
             .enumerate()
             .map(|(place, stage)| {
                 let pipe = if place > 0 { "| " } else { "" };
-                format!("{pipe}{}", command(&stage.command))
+                let name = if stage.name == (place + 1).to_string() {
+                    String::new()
+                } else {
+                    format!("{}: ", stage.name)
+                };
+                format!("{pipe}{name}{}", command(&stage.command))
             })
             .collect(),
     }

@@ -150,10 +150,9 @@ impl Containment {
     #[must_use]
     pub fn describe(&self) -> String {
         match self.mechanism() {
-            Mechanism::Cgroup => format!("cgroups ({})", self.reason),
+            Mechanism::Cgroup => format!("held in cgroups ({})", self.reason),
             Mechanism::ProcessGroup => format!(
-                "process groups ({}): a process that calls setsid or setpgid leaves its group \
-                 and is not seen",
+                "held in process groups ({}): setsid leaves them unseen",
                 self.reason
             ),
         }

@@ -35,6 +35,8 @@ pub enum Fact {
         /// Whether no other member was alive then.
         empty: bool,
     },
+    /// The stop command could not be run, or said that it has failed.
+    StopCommandFailed,
     /// The group is empty, its pipes are drained, its mechanism is released.
     Reaped,
     /// SIGKILL was sent and these members are still alive.

@@ -159,6 +159,15 @@ impl Health {
         self.last_failure.as_deref()
     }
 
+    /// The probe that stands between the run and ready.
+    #[must_use]
+    pub fn awaited<'a>(&self, spec: &'a UnitSpec) -> Option<&'a Probe> {
+        match (&self.readiness, &self.startup) {
+            (None, Some(_)) => spec.startup.as_ref(),
+            (Some(_) | None, _) => spec.readiness.as_ref(),
+        }
+    }
+
     /// Successes so far and needed, of the probe that stands between the run and ready.
     #[must_use]
     pub fn progress(&self, spec: &UnitSpec) -> Option<(u32, u32)> {

@@ -95,10 +95,24 @@ impl Failure {
     #[must_use]
     pub fn brief(&self) -> String {
         let text = self.to_string();
-        let end = text
-            .find(": ")
-            .or_else(|| text.find(" ("))
-            .unwrap_or(text.len());
+        // Which stage it was is no particular: without it nobody knows whom to ask.
+        let stage = match self {
+            Self::Spawn(_) if text.starts_with("stage ") => text.find(": ").map_or(0, |at| at + 2),
+            Self::Spawn(_)
+            | Self::Exit(_)
+            | Self::Stage { .. }
+            | Self::SpawnTimeout(_)
+            | Self::TimedOut(_)
+            | Self::NotReady { .. }
+            | Self::Startup(_)
+            | Self::Unhealthy(_)
+            | Self::Unready(_)
+            | Self::Stuck(_)
+            | Self::Lost => 0,
+        };
+        let rest = &text[stage..];
+        let end = rest.find(": ").or_else(|| rest.find(" ("));
+        let end = end.map_or(text.len(), |end| stage + end);
         match self {
             Self::Stage { .. } | Self::Exit(_) => text,
             Self::Spawn(_)
@@ -322,6 +336,21 @@ mod tests {
             Program::Pipeline(stages),
             "/".into(),
         )
+    }
+
+    #[test]
+    fn a_brief_reason_keeps_its_stage() {
+        let spawn = |text: &str| Failure::Spawn(text.to_owned()).brief();
+        assert_eq!(
+            spawn("stage sort: command not found: `sorty` is in no folder"),
+            "stage sort: command not found"
+        );
+        assert_eq!(spawn("command not found: `x`"), "command not found");
+        let stage = Failure::Stage {
+            name: "1".into(),
+            status: ExitStatus::Code(3),
+        };
+        assert_eq!(stage.brief(), "stage 1: exit code 3");
     }
 
     #[test]

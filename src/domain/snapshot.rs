@@ -80,6 +80,9 @@ pub struct UnitView {
     pub ready_after: Option<Duration>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
+    /// Why its last run failed, unless a later one has proved itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<Failure>,
     /// The exit status of each stage of the last run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit: Option<RunStatus>,

@@ -31,12 +31,19 @@ impl Shutdown {
         if let Some(command) = &self.command {
             return Ask::Command(command.clone());
         }
+        let (signal, scope) = self.signal_and_scope();
+        Ask::Signal(signal, scope)
+    }
+
+    /// The signal that asks, and whom.
+    #[must_use]
+    pub fn signal_and_scope(&self) -> (Signal, Scope) {
         let scope = if self.leader_only {
             Scope::Leader
         } else {
             Scope::Group
         };
-        Ask::Signal(self.signal, scope)
+        (self.signal, scope)
     }
 
     /// How stragglers are asked whose leader is gone.

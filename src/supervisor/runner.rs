@@ -21,14 +21,16 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::event_loop::{Incoming, report};
 use super::request;
-use crate::contain::{Containment, Group, HelperEnd, Output, Pipe, Running, Scope, run_helper};
+use crate::contain::{
+    Containment, Group, HelperEnd, Output, Pipe, Running, Scope, SpawnError, run_helper,
+};
 use crate::domain::event::{Fact, ProbeResult, ProbeRole};
 use crate::domain::exit::ExitStatus;
 use crate::domain::health::probe_of;
 use crate::domain::id::{RunId, UnitName};
 use crate::domain::outcome::{Member, RunStatus};
 use crate::domain::signal::Signal;
-use crate::domain::spec::{Command, UnitSpec};
+use crate::domain::spec::{Command, Program, UnitSpec};
 use crate::domain::stop::REAP_LIMIT;
 use crate::logs::{LogSink as _, MemoryStore, Origin, Stream, pump};
 use crate::probe::{Prober, Surroundings};
@@ -54,6 +56,9 @@ pub(super) enum Ask {
 
 /// How long the pipes of an empty group may take to be drained.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long a stop command may take to end after its run.
+const LAST_WORD_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long after SIGKILL the members that are left are named: before they count as stuck.
 const SURVIVORS_AFTER: Duration = REAP_LIMIT.saturating_sub(Duration::from_millis(500));
@@ -170,6 +175,11 @@ impl Runner {
         });
         // After the limit the pumps are dropped, which closes their streams.
         let _ = drained.await;
+        // A stop command that saw the run end may still have its last word to say.
+        let spoken = timeout(LAST_WORD_LIMIT, async {
+            while self.helpers.join_next().await.is_some() {}
+        });
+        let _ = spoken.await;
         while group.release().await.is_err() {
             // Somebody joined the group since it was empty.
             let _ = group.kill();
@@ -185,7 +195,7 @@ impl Runner {
         let spawned = tokio::task::spawn_blocking(move || group.spawn(&request)).await;
         match spawned {
             Ok(Ok(running)) => Ok(running),
-            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Err(error)) => Err(spawn_error(&error, &self.spec)),
             Err(_) => Err("the spawn was interrupted".to_owned()),
         }
     }
@@ -304,20 +314,31 @@ impl Runner {
         let containment = self.tools.containment.clone();
         let stage = request::stage(command, &self.spec, &self.environment);
         let note = self.noter();
+        let (run, inbox, store) = (self.run, self.inbox.clone(), self.tools.store.clone());
         self.helpers.spawn(async move {
-            let failed = match run_helper(&containment, &stage, limit).await {
+            let (failed, said) = match run_helper(&containment, &stage, limit).await {
                 Ok(output) => match output.end {
-                    HelperEnd::Exited(ExitStatus::SUCCESS) => return,
-                    HelperEnd::Exited(status) => (status.to_string(), output.tail),
+                    HelperEnd::Exited(ExitStatus::SUCCESS) => (None, output.tail),
+                    HelperEnd::Exited(status) => (Some(status.to_string()), output.tail),
                     HelperEnd::TimedOut => (
-                        "it took longer than the grace period".to_owned(),
+                        Some("it took longer than the grace period".to_owned()),
                         output.tail,
                     ),
                 },
-                Err(error) => (error.to_string(), Vec::new()),
+                Err(error) => (Some(error.to_string()), Vec::new()),
             };
-            note(&format!("shutdown.command: {}", failed.0));
-            note(&String::from_utf8_lossy(&failed.1));
+            let stream = Stream::Stdout;
+            let mut log = store.open(Origin {
+                run,
+                stage: 0,
+                stream,
+            });
+            log.write(&said);
+            log.close();
+            if let Some(failed) = failed {
+                note(&format!("shutdown.command: {failed}"));
+                report(&inbox, run, Fact::StopCommandFailed);
+            }
         });
     }
 
@@ -368,6 +389,19 @@ impl Runner {
 
     fn report(&self, fact: Fact) {
         report(&self.inbox, self.run, fact);
+    }
+}
+
+/// Why there is no process; a stage goes by the name that the file gives it.
+fn spawn_error(error: &SpawnError, spec: &UnitSpec) -> String {
+    match &spec.program {
+        Program::Pipeline(stages) => {
+            let place = || (error.stage + 1).to_string();
+            let stage = stages.get(error.stage);
+            let name = stage.map_or_else(place, |stage| stage.name.clone());
+            format!("stage {name}: {}", error.cause)
+        }
+        Program::Command(_) => error.to_string(),
     }
 }
 

@@ -158,7 +158,7 @@ fn files_are_merged_in_order() {
         .file("a.yaml", "tasks:\n  hi:\n    command: echo one\n")
         .file("b.yaml", "tasks:\n  hi:\n    command: echo two\n")
         .run();
-    ended.assert_shows(&["hi | two\n"]).assert_hides(&["one"]);
+    ended.assert_shows(&["two\n"]).assert_hides(&["one"]);
 }
 
 #[test]
@@ -184,6 +184,46 @@ fn a_full_disk_is_a_failure() {
     let child = pk.command().stdout(full).stderr(Stdio::piped()).spawn();
     let output = child.unwrap().wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains("cannot write to stdout"), "{stderr}");
+    assert!(
+        stderr.contains("cannot write to standard output"),
+        "{stderr}"
+    );
     assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_folder_that_is_gone_matters_only_where_it_is_needed() {
+    for (args, code) in [("-C \"$there\"", 0), ("-f \"$there/pk.yaml\"", 0), ("", 2)] {
+        let pk = Pk::stack(ONE, []);
+        let script = format!(
+            "there=$PWD; mkdir gone; cd gone; rmdir ../gone; exec '{}' {args} check",
+            env!("CARGO_BIN_EXE_pk")
+        );
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(pk.path(""))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!stderr.contains("os error"), "{stderr}");
+    }
+}
+
+#[test]
+fn no_advice_that_leads_nowhere() {
+    let ended = Pk::stack(ONE, ["up", "-d"]).code(2).run();
+    assert!(
+        ended.stderr().contains("unexpected argument '-d'"),
+        "{ended}"
+    );
+    assert!(!ended.stderr().contains("-- -d"), "{ended}");
+    let yaml = "services:\n  rep: {command: sleep 1, replicas: 2}\n";
+    Pk::stack(yaml, ["up", "rep-2"])
+        .code(2)
+        .stderr(
+            "error: `rep-2` is a replica, and they start together\n\
+             \x20 help: name the unit: `rep`\n",
+        )
+        .run();
 }

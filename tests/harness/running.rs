@@ -83,6 +83,12 @@ impl Running {
         self.wait_for_times(text, 1);
     }
 
+    /// Waits until stderr holds the text.
+    #[track_caller]
+    pub fn wait_for_stderr(&self, text: &str) {
+        poll(text, || self.stderr.text().contains(text).then_some(()));
+    }
+
     /// Waits until stdout holds the text so many times.
     #[track_caller]
     pub fn wait_for_times(&self, text: &str, times: usize) {
@@ -217,6 +223,14 @@ impl Ended {
         for text in texts {
             assert!(stdout.contains(text), "{text:?} is not in\n{self}");
         }
+        self
+    }
+
+    /// The same, with what was written to stderr in the place of stdout: `run` leaves stdout
+    /// to its task.
+    #[must_use]
+    pub fn of_stderr(mut self) -> Self {
+        std::mem::swap(&mut self.stdout, &mut self.stderr);
         self
     }
 

@@ -7,3 +7,4 @@ mod output;
 mod pipelines;
 mod run;
 mod signals;
+mod told;

@@ -129,3 +129,47 @@ fn a_reader_that_stands_still_stops_neither_units_nor_pk() {
     });
     drop(reader);
 }
+
+#[test]
+fn a_full_disk_is_said_and_is_a_failure() {
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let pk = Pk::stack("services:\n  a: {command: sleep 1000}\n", ["up"]);
+    let output = pk.command().stdout(full).output().unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "error: cannot write to standard output: No space left on device\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn one_signal_is_enough_where_nobody_reads() {
+    use rustix::process::{Pid, Signal, kill_process};
+
+    let yaml = "services:\n  loud: {command: 'yes | head -c 300000; echo $$ > pid; yes'}\n";
+    let pk = Pk::stack(yaml, ["up"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    let pid_file = pk.path("pid");
+    let mut command = pk.command();
+    let child = command
+        .stdout(writer)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    poll("the unit", || {
+        pid_file.metadata().ok().filter(|file| file.len() > 0)
+    });
+    kill_process(
+        Pid::from_raw(child.id().cast_signed()).unwrap(),
+        Signal::INT,
+    )
+    .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains(" lines not shown"), "{stderr}");
+    drop(reader);
+}

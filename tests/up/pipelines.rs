@@ -33,7 +33,7 @@ tasks:
 ";
     Pk::stack(yaml, ["up"]).code(1).run().assert_shows(&[
         "bad > stages ended: read 0 | check 4 | write 5\n",
-        "bad failed: stage check: exit code 4\n  ! broken\n",
+        "bad failed: stage check: exit code 4\n  stages ended: read 0 | check 4 | write 5\n  ! broken\n",
     ]);
 }
 

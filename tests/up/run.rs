@@ -22,12 +22,14 @@ tasks:
 
 #[test]
 fn a_task_runs_with_what_it_needs_and_nothing_else() {
-    let ended = Pk::stack(STACK, ["run", "test", "--", "a b", "$HOME", "--keep"]).run();
+    let ended = Pk::stack(STACK, ["run", "test", "--", "a b", "$HOME", "--keep"])
+        .stdout("<a b><$HOME><--keep>")
+        .run()
+        .of_stderr();
     ended
         .assert_order(&[
             "db    > ready",
             "test  > started",
-            "test  | <a b><$HOME><--keep>",
             "test  > completed",
             "stopping: test ended",
             "db    > stopped",
@@ -38,8 +40,11 @@ fn a_task_runs_with_what_it_needs_and_nothing_else() {
 #[test]
 fn a_list_gets_its_arguments_too() {
     Pk::stack(STACK, ["run", "exec", "--", "a b", "c"])
+        .stdout("(a b)(c)")
         .run()
-        .assert_shows(&["exec  | (a b)(c)"]);
+        .of_stderr()
+        .assert_shows(&["exec  > completed"])
+        .assert_hides(&["stopping", "process groups"]);
 }
 
 #[test]
@@ -53,20 +58,21 @@ fn the_code_of_the_task_is_pks() {
     Pk::stack(never, ["run", "t"])
         .code(1)
         .run()
+        .of_stderr()
         .assert_shows(&["t was skipped: bad failed (exit code 3)"]);
 }
 
 #[test]
 fn with_keep_the_rest_stays_until_a_signal() {
     let pk = Pk::stack(STACK, ["run", "test", "--keep", "--", "x"]).start();
-    pk.wait_for("test  > completed");
+    pk.wait_for_stderr("test  > completed");
     assert!(
         pk.members()
             .iter()
             .any(|(_, line)| line.contains("sleep 1000"))
     );
     pk.signal(Signal::INT);
-    pk.wait().assert_code(0).assert_order(&[
+    pk.wait().of_stderr().assert_code(0).assert_order(&[
         "test  > completed",
         "Ctrl-C again kills",
         "db    > stopped",
@@ -80,7 +86,7 @@ fn a_signal_while_the_task_runs_is_told_by_the_code() {
         ["run", "t"],
     )
     .start();
-    pk.wait_for("t  | hello");
+    pk.wait_for("hello\n");
     pk.signal(Signal::INT);
     pk.wait().assert_code(130);
 }
@@ -95,9 +101,21 @@ fn a_pipeline_takes_no_arguments() {
              \x20 help: a task with a `command` does\n",
         )
         .run();
-    Pk::stack(STACK, ["run", "pipe"])
-        .run()
-        .assert_shows(&["pipe  | hi"]);
+    Pk::stack(STACK, ["run", "pipe"]).stdout("hi\n").run();
+}
+
+#[test]
+fn what_the_task_writes_is_all_there_is_in_a_file() {
+    let yaml = "\
+services:
+  db: {command: echo noise; sleep 1000, readiness: {log: noise}}
+tasks:
+  gen: {command: 'echo one; echo two >&2; printf end', depends_on: [db]}
+";
+    let ended = Pk::stack(yaml, ["run", "gen"]).stdout("one\nend").run();
+    ended
+        .of_stderr()
+        .assert_shows(&["db  | noise\n", "\ntwo\n", "gen > completed"]);
 }
 
 #[test]

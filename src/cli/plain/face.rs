@@ -7,7 +7,8 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::watch;
 
 use super::order::{Item, Order};
-use super::printer::{Closed, Printer};
+use super::printer::{Printer, WriteError};
+use super::progress::Progress;
 use super::screen::Screen;
 use super::story::{Story, Tone};
 use super::summary;
@@ -15,11 +16,11 @@ use crate::cli::style::Painter;
 use crate::control::{Changes, ControlPort};
 use crate::domain::change::{Change, What};
 use crate::domain::event::ShutdownCause;
-use crate::domain::id::UnitName;
+use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::plan::Plan;
 use crate::domain::signal::Signal;
 use crate::domain::snapshot::Snapshot;
-use crate::logs::{Cursor, LogSource, Selection, Start};
+use crate::logs::{Cursor, LogSource, Selection, Start, Stream};
 
 /// Lines taken from the store at once.
 const PAGE: usize = 1024;
@@ -33,6 +34,17 @@ pub struct Look {
     pub painter: Painter,
     /// The output is a terminal.
     pub terminal: bool,
+    /// How wide it is.
+    pub columns: usize,
+}
+
+/// Where the task of `run` writes: to its own stdout, as if pk were not there. What it writes
+/// to stderr, and all others, stay with the face.
+#[derive(Debug)]
+pub struct TaskOutput {
+    pub instances: BTreeSet<UnitName>,
+    pub printer: Printer,
+    pub terminal: bool,
 }
 
 /// A stack in merged lines.
@@ -44,6 +56,10 @@ pub struct Face {
     order: Order,
     feed: Feed,
     printer: Printer,
+    task: Option<TaskOutput>,
+    /// The instances of the task.
+    own: BTreeSet<InstanceId>,
+    progress: Arc<Progress>,
 }
 
 /// What comes from the stack.
@@ -82,6 +98,8 @@ impl Face {
         wanted: BTreeSet<UnitName>,
         look: Look,
         printer: Printer,
+        task: Option<TaskOutput>,
+        progress: Arc<Progress>,
     ) -> Self {
         let logs = port.logs();
         let feed = Feed {
@@ -96,11 +114,14 @@ impl Face {
         let names = plan.units().iter().flat_map(|unit| unit.instance_names());
         let mut face = Self {
             look,
-            screen: Screen::new(names, look.painter, look.terminal),
+            screen: Screen::new(names, look.painter, look.terminal, look.columns),
             story: Story::new(plan, wanted),
             order: Order::default(),
             feed,
             printer,
+            task,
+            own: BTreeSet::new(),
+            progress,
         };
         face.catch_up(&snapshot);
         face
@@ -109,8 +130,8 @@ impl Face {
     /// Shows the stack until its end, `opening` first.
     ///
     /// # Errors
-    /// Nobody reads what is shown. The stack is as it was.
-    pub async fn show(mut self, opening: &[String]) -> Result<(), Closed> {
+    /// What is shown cannot be written. The stack is as it was.
+    pub async fn show(mut self, opening: &[String]) -> Result<(), WriteError> {
         let mut out = Vec::new();
         for line in opening {
             self.screen.own(Tone::Plain, line, &mut out);
@@ -125,11 +146,13 @@ impl Face {
             }
         }
         self.conclude().await?;
-        self.printer.finish().await;
-        Ok(())
+        if let Some(task) = self.task {
+            task.printer.finish().await?;
+        }
+        self.printer.finish().await
     }
 
-    async fn advance(&mut self, fresh: Fresh) -> Result<(), Closed> {
+    async fn advance(&mut self, fresh: Fresh) -> Result<(), WriteError> {
         let mut items = Vec::new();
         let head = *self.feed.wake.borrow_and_update();
         loop {
@@ -155,7 +178,7 @@ impl Face {
         }
         for change in fresh.changes {
             if let What::Unit { instance, name, .. } = &change.what {
-                self.screen.learn(*instance, name);
+                self.learn(*instance, name);
             }
             self.order.change(change, &mut items);
         }
@@ -163,24 +186,46 @@ impl Face {
         self.print(&mut items).await
     }
 
+    fn learn(&mut self, id: InstanceId, name: &UnitName) {
+        self.screen.learn(id, name);
+        if (self.task.as_ref()).is_some_and(|task| task.instances.contains(name)) {
+            self.own.insert(id);
+        }
+    }
+
     /// Takes the runs of the snapshot as shown.
     fn catch_up(&mut self, snapshot: &Snapshot) {
         for unit in &snapshot.units {
-            self.screen.learn(unit.id, &unit.name);
+            self.learn(unit.id, &unit.name);
             self.order.opened(unit.id, unit.attempt);
         }
     }
 
-    async fn print(&mut self, items: &mut Vec<Item>) -> Result<(), Closed> {
-        let mut out = Vec::new();
+    async fn print(&mut self, items: &mut Vec<Item>) -> Result<(), WriteError> {
+        let (mut out, mut own) = (Vec::new(), Vec::new());
         for item in items.drain(..) {
             match item {
-                Item::Line(line) => self.screen.line(&line, &mut out),
-                Item::Missed(gap) => self.screen.missed(gap, &mut out),
+                Item::Line(line) => {
+                    self.progress.took(1);
+                    let of_task = self.own.contains(&line.origin.run.instance);
+                    match (&self.task, line.origin.stream) {
+                        (Some(task), Stream::Stdout) if of_task => {
+                            self.screen.bare(&line, task.terminal, &mut own);
+                        }
+                        (Some(_), Stream::Stderr) if of_task => {
+                            self.screen.bare(&line, self.look.terminal, &mut out);
+                        }
+                        _ => self.screen.line(&line, &mut out),
+                    }
+                }
+                Item::Missed(gap) => {
+                    self.progress.took(gap.lines);
+                    self.screen.missed(gap, &mut out);
+                }
                 Item::Change(change) => {
                     if self.look.terminal && is_interrupt(&change) {
-                        // Over the `^C` that the terminal shows.
-                        out.push(b'\r');
+                        // Not behind the `^C` that the terminal shows.
+                        out.push(b'\n');
                     }
                     if let Some(said) = self.story.tell(&change) {
                         self.screen.said(&said, &mut out);
@@ -188,10 +233,13 @@ impl Face {
                 }
             }
         }
+        if let Some(task) = &self.task {
+            task.printer.print(own).await?;
+        }
         self.printer.print(out).await
     }
 
-    async fn conclude(&mut self) -> Result<(), Closed> {
+    async fn conclude(&mut self) -> Result<(), WriteError> {
         let mut items = Vec::new();
         loop {
             let page = self.feed.logs.read(&mut self.feed.cursor, PAGE);
@@ -205,7 +253,9 @@ impl Face {
         let snapshot = Arc::clone(&self.feed.snapshots.borrow());
         let logs = &self.feed.logs;
         let tail = |unit: &crate::domain::snapshot::UnitView| logs.tail(unit.id, summary::TAIL);
-        let text = summary::render(&snapshot, self.look.painter, tail);
+        let text = summary::render(&snapshot, self.look.painter, tail, |unit| {
+            self.story.stages_of(unit)
+        });
         self.printer.print(text.into_bytes()).await
     }
 }

@@ -11,12 +11,14 @@ mod escape;
 mod face;
 mod order;
 mod printer;
+mod progress;
 mod screen;
 mod story;
 mod summary;
 pub mod waits;
 
-pub use face::{Face, Look};
-pub use printer::{Closed, Printer};
-pub use screen::Screen;
+pub use face::{Face, Look, TaskOutput};
+pub use printer::{Printer, WriteError};
+pub use progress::Progress;
+pub use screen::{COLUMNS, Screen};
 pub use story::Story;

@@ -6,6 +6,7 @@
 //!  api      > what pk says of it
 //! ```
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use anstyle::Style;
@@ -17,14 +18,26 @@ use crate::cli::wrap::wrap;
 use crate::domain::id::{Attempt, InstanceId, UnitName};
 use crate::logs::{Cut, Gap, LogLine, Stream};
 
-/// A longer name moves its own lines to the right, not all lines.
+/// A longer name is shown without its middle.
 const MAX_WIDTH: usize = 24;
 
 /// What pk says itself is wrapped here.
-const COLUMNS: usize = 80;
+pub const COLUMNS: usize = 80;
+
+/// But never so narrow that it cannot be read.
+const MIN_TEXT: usize = 16;
 
 /// What stands before what pk says of the stack as a whole.
 const SELF: &str = "pk";
+
+/// What a stream left behind for its next line.
+#[derive(Debug, Default)]
+struct Shown {
+    attempt: Attempt,
+    sanitizer: Sanitizer,
+    /// The line before goes on in the next one.
+    continued: bool,
+}
 
 /// Who stands in which column and colour.
 #[derive(Debug)]
@@ -32,10 +45,11 @@ pub struct Screen {
     painter: Painter,
     /// Makes what units wrote safe to show.
     terminal: bool,
+    columns: usize,
     width: usize,
     colors: BTreeMap<UnitName, Style>,
     names: BTreeMap<InstanceId, UnitName>,
-    streams: BTreeMap<(InstanceId, u16, Stream), (Attempt, Sanitizer)>,
+    streams: BTreeMap<(InstanceId, u16, Stream), Shown>,
 }
 
 impl Screen {
@@ -46,6 +60,7 @@ impl Screen {
         names: impl IntoIterator<Item = UnitName>,
         painter: Painter,
         terminal: bool,
+        columns: usize,
     ) -> Self {
         let colors: BTreeMap<_, _> = names
             .into_iter()
@@ -57,6 +72,7 @@ impl Screen {
         Self {
             painter,
             terminal,
+            columns,
             width,
             colors,
             names: BTreeMap::new(),
@@ -76,24 +92,52 @@ impl Screen {
         let id = origin.run.instance;
         let name = self.name(id);
         let style = self.color(&name);
+        let goes_on = self.stream(line).continued;
         let mark = match origin.stream {
-            Stream::Stdout => painter.paint(style, "|"),
-            Stream::Stderr => painter.bad("!"),
+            Stream::Stdout => painter.paint(style, if goes_on { "+" } else { "|" }),
+            Stream::Stderr => painter.bad(if goes_on { "+" } else { "!" }),
         };
         self.prefix(&name, style, &mark, out);
-        if self.terminal {
-            let key = (id, origin.stage, origin.stream);
-            let fresh = || (origin.run.attempt, Sanitizer::default());
-            let entry = self.streams.entry(key).or_insert_with(fresh);
-            if entry.0 != origin.run.attempt {
-                *entry = fresh();
-            }
-            let text = entry.1.line(&line.bytes, line.cut == Cut::Continued);
+        self.text(line, self.terminal, out);
+        out.push(b'\n');
+    }
+
+    /// A line as the unit wrote it, for who asked for nothing else.
+    pub fn bare(&mut self, line: &LogLine, terminal: bool, out: &mut Vec<u8>) {
+        self.text(line, terminal, out);
+        let ends = match line.cut {
+            Cut::Newline => true,
+            Cut::Continued => false,
+            // What pk says must not stand behind it.
+            Cut::Unterminated => terminal || line.origin.stream == Stream::Stderr,
+        };
+        if ends {
+            out.push(b'\n');
+        }
+    }
+
+    fn text(&mut self, line: &LogLine, terminal: bool, out: &mut Vec<u8>) {
+        let shown = self.stream(line);
+        shown.continued = line.cut == Cut::Continued;
+        if terminal {
+            let text = shown.sanitizer.line(&line.bytes, shown.continued);
             out.extend_from_slice(text.as_bytes());
         } else {
             out.extend_from_slice(&line.bytes);
         }
-        out.push(b'\n');
+    }
+
+    fn stream(&mut self, line: &LogLine) -> &mut Shown {
+        let origin = line.origin;
+        let key = (origin.run.instance, origin.stage, origin.stream);
+        let shown = self.streams.entry(key).or_default();
+        if shown.attempt != origin.run.attempt {
+            *shown = Shown {
+                attempt: origin.run.attempt,
+                ..Shown::default()
+            };
+        }
+        shown
     }
 
     /// Lines that were lost to this reader.
@@ -120,7 +164,8 @@ impl Screen {
 
     /// What pk says of the stack as a whole.
     pub fn own(&self, tone: Tone, text: &str, out: &mut Vec<u8>) {
-        for line in wrap(text, COLUMNS.saturating_sub(self.width + 3)) {
+        let width = self.columns.saturating_sub(self.width + 3).max(MIN_TEXT);
+        for line in wrap(text, width) {
             self.say(SELF, Style::new().bold(), tone, &line, out);
         }
     }
@@ -141,7 +186,7 @@ impl Screen {
     }
 
     fn prefix(&self, name: &str, style: Style, mark: &str, out: &mut Vec<u8>) {
-        let name = format!("{name:<width$}", width = self.width);
+        let name = format!("{:<width$}", shortened(name), width = self.width);
         out.extend_from_slice(self.painter.paint(style, &name).as_bytes());
         out.push(b' ');
         out.extend_from_slice(mark.as_bytes());
@@ -156,6 +201,16 @@ impl Screen {
     fn color(&self, name: &str) -> Style {
         self.colors.get(name).copied().unwrap_or_default()
     }
+}
+
+/// The name in [`MAX_WIDTH`] characters: its beginning and its end tell the most.
+fn shortened(name: &str) -> Cow<'_, str> {
+    // Names are ASCII.
+    if name.len() <= MAX_WIDTH || !name.is_ascii() {
+        return name.into();
+    }
+    let (head, tail) = (MAX_WIDTH / 2 - 1, MAX_WIDTH / 2);
+    format!("{}…{}", &name[..head], &name[name.len() - tail..]).into()
 }
 
 #[cfg(test)]
@@ -183,7 +238,7 @@ mod tests {
 
     fn screen(color: bool, terminal: bool) -> Screen {
         let names = ["api", "database"].map(UnitName::from);
-        let mut screen = Screen::new(names.clone(), Painter::new(color), terminal);
+        let mut screen = Screen::new(names.clone(), Painter::new(color), terminal, COLUMNS);
         for (id, name) in (0..).zip(&names) {
             screen.learn(InstanceId(id), name);
         }
@@ -222,6 +277,32 @@ mod tests {
              pk       > stopping\n\
              database > 12 lines missed: written faster than shown\n"
         );
+    }
+
+    #[test]
+    fn a_line_that_was_cut_goes_on_under_another_mark() {
+        let mut screen = screen(false, false);
+        let first = line(Stream::Stdout, 1, b"abc", Cut::Continued);
+        let last = line(Stream::Stdout, 1, b"def", Cut::Newline);
+        assert_eq!(shown(&mut screen, &first), "database | abc\n");
+        assert_eq!(shown(&mut screen, &last), "database + def\n");
+        assert_eq!(shown(&mut screen, &last), "database | def\n");
+        let mut out = Vec::new();
+        screen.bare(&first, false, &mut out);
+        screen.bare(&last, false, &mut out);
+        assert_eq!(out, b"abcdef\n");
+    }
+
+    #[test]
+    fn long_names_keep_the_columns() {
+        let long = "a-service-with-a-very-long-name-1";
+        assert_eq!(shortened(long), "a-service-w…-long-name-1");
+        assert_eq!(shortened(long).chars().count(), MAX_WIDTH);
+        let screen = Screen::new([long.into()], Painter::new(false), true, 30);
+        let mut out = Vec::new();
+        screen.own(Tone::Plain, "stopping; Ctrl-C again kills", &mut out);
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), 2, "{text}");
     }
 
     #[test]

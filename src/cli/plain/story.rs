@@ -14,11 +14,12 @@ use crate::domain::event::{ProbeRole, ShutdownCause};
 use crate::domain::exit::ExitStatus;
 use crate::domain::explain;
 use crate::domain::id::{Attempt, InstanceId, UnitName};
-use crate::domain::outcome::{Outcome, RunStatus};
+use crate::domain::outcome::{Failure, Outcome, RunStatus};
 use crate::domain::phase::Stop;
 use crate::domain::plan::Plan;
 use crate::domain::signal::Signal;
-use crate::domain::spec::{Program, UnitSpec};
+use crate::domain::snapshot::UnitView;
+use crate::domain::spec::{Program, UnitKind, UnitSpec};
 use crate::domain::text::short_duration;
 use crate::domain::time::Instant;
 
@@ -55,6 +56,8 @@ pub(super) struct Known {
     started: Instant,
     attempt: Attempt,
     exit: Option<RunStatus>,
+    /// Why the run before failed, while the next one is waited for.
+    failing: Option<Failure>,
     last_probe: Option<String>,
 }
 
@@ -109,12 +112,12 @@ impl Story {
                     text,
                 })
             }
-            What::ShuttingDown(ShutdownCause::Done)
+            What::ShuttingDown(ShutdownCause::Done | ShutdownCause::EndsWith(_))
                 if !self.known.values().any(|known| known.running) =>
             {
                 None
             }
-            What::ShuttingDown(cause) => Some(shutting_down(cause)),
+            What::ShuttingDown(cause) => Some(self.shutting_down(cause)),
             What::Killing => {
                 self.killing = true;
                 Some(stack(Tone::Warning, "killing what is left".to_owned()))
@@ -149,6 +152,65 @@ impl Story {
         let killing = self.killing;
         let known = self.known.entry(name.clone()).or_default();
         known.tell(at, change, killing)
+    }
+
+    fn shutting_down(&self, cause: &ShutdownCause) -> Said {
+        let (tone, text) = match cause {
+            ShutdownCause::Signal(Signal::INT) => (
+                Tone::Plain,
+                "stopping; Ctrl-C again kills what is left".to_owned(),
+            ),
+            ShutdownCause::Signal(signal) => (
+                Tone::Plain,
+                format!("stopping ({signal}); a second signal kills what is left"),
+            ),
+            ShutdownCause::Requested => (Tone::Plain, "stopping".to_owned()),
+            ShutdownCause::Aborted(name) => (Tone::Bad, format!("stopping: {name} failed")),
+            ShutdownCause::Essential(name) => {
+                let outcome = self
+                    .known
+                    .get(name)
+                    .and_then(|known| known.outcome.as_ref());
+                let ended = match outcome {
+                    Some(Outcome::Skipped(_)) => "was skipped",
+                    Some(Outcome::Completed | Outcome::Failed(_) | Outcome::Stopped) | None => {
+                        "ended"
+                    }
+                };
+                let text = format!("stopping: {name} {ended}, and it is essential");
+                (Tone::Warning, text)
+            }
+            ShutdownCause::EndsWith(name) => (Tone::Plain, format!("stopping: {name} ended")),
+            ShutdownCause::Done => (Tone::Good, format!("stopping: {}", self.done())),
+        };
+        stack(tone, text)
+    }
+
+    /// All that was asked for, in words: of a service without a probe nobody knows more than
+    /// that it was started.
+    fn done(&self) -> String {
+        let services = (self.plan.units().iter())
+            .filter(|unit| unit.kind == UnitKind::Service && self.wanted.contains(&unit.name));
+        let (probed, bare): (Vec<_>, Vec<_>) = services.partition(|unit| unit.can_be_ready());
+        let services = match (probed.is_empty(), bare.is_empty()) {
+            (_, true) => "all services ready",
+            (true, false) => "all services started",
+            (false, false) => "all services ready, or started where they have no probe",
+        };
+        let has_tasks = (self.plan.units().iter())
+            .any(|unit| unit.kind == UnitKind::Task && self.wanted.contains(&unit.name));
+        if has_tasks {
+            format!("all tasks are done and {services}")
+        } else {
+            services.to_owned()
+        }
+    }
+
+    /// How the stages of the unit's last run ended, if it is a pipeline.
+    #[must_use]
+    pub fn stages_of(&self, unit: &UnitView) -> Option<String> {
+        let spec = self.known.get(&unit.name)?.spec.as_ref()?;
+        stages(spec, unit.exit.as_ref()?)
     }
 
     fn stopping(&self, stop: &Stop) -> String {
@@ -215,6 +277,7 @@ impl Known {
                 failure,
             } => {
                 (self.running, self.ready) = (false, false);
+                (self.exit, self.failing) = (None, failure.clone());
                 let of = budget.map_or_else(String::new, |budget| format!("/{budget}"));
                 let why = failure
                     .as_ref()
@@ -273,6 +336,8 @@ impl Known {
             Outcome::Skipped(skip) => (Tone::Warning, format!("skipped: {skip}")),
             Outcome::Stopped => {
                 let how = self.exit.as_ref().and_then(|exit| self.odd_exit(exit));
+                let failing = self.failing.as_ref();
+                let how = how.or_else(|| failing.map(|failure| format!("was failing: {failure}")));
                 let how = how.map_or_else(String::new, |how| format!(" ({how})"));
                 (Tone::Plain, format!("stopped{how}"))
             }
@@ -306,30 +371,6 @@ fn stages(spec: &UnitSpec, status: &RunStatus) -> Option<String> {
         })
         .collect();
     Some(format!("stages ended: {}", each.join(" | ")))
-}
-
-fn shutting_down(cause: &ShutdownCause) -> Said {
-    match cause {
-        ShutdownCause::Signal(Signal::INT) => stack(
-            Tone::Plain,
-            "stopping; Ctrl-C again kills what is left".to_owned(),
-        ),
-        ShutdownCause::Signal(signal) => stack(
-            Tone::Plain,
-            format!("stopping ({signal}); a second signal kills what is left"),
-        ),
-        ShutdownCause::Requested => stack(Tone::Plain, "stopping".to_owned()),
-        ShutdownCause::Aborted(name) => stack(Tone::Bad, format!("stopping: {name} failed")),
-        ShutdownCause::Essential(name) => stack(
-            Tone::Warning,
-            format!("stopping: {name} ended, and it is essential"),
-        ),
-        ShutdownCause::EndsWith(name) => stack(Tone::Plain, format!("stopping: {name} ended")),
-        ShutdownCause::Done => stack(
-            Tone::Good,
-            "stopping: all tasks are done and all services ready".to_owned(),
-        ),
-    }
 }
 
 fn stack(tone: Tone, text: String) -> Said {

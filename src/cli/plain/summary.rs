@@ -3,7 +3,7 @@
 use super::escape::Sanitizer;
 use crate::cli::style::Painter;
 use crate::domain::id::Attempt;
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::{Failure, Outcome};
 use crate::domain::snapshot::{Snapshot, UnitView};
 use crate::domain::text::short_duration;
 use crate::logs::{LogLine, Stream};
@@ -14,17 +14,18 @@ pub const TAIL: usize = 10;
 /// Names in one line are wrapped here.
 const WIDTH: usize = 79;
 
-/// How the whole ended: what failed and why, with the end of its log from `tail`; what was
-/// skipped and why; then who is where. Text for people, so escape sequences that units wrote
+/// How the whole ended: what failed and why, with the end of its log from `tail` and, of a
+/// pipeline, how its stages ended; what was failing when it was stopped; what was skipped and why; then who is where. Text for people, so escape sequences that units wrote
 /// are shown as text.
 #[must_use]
 pub fn render(
     snapshot: &Snapshot,
     painter: Painter,
     tail: impl Fn(&UnitView) -> Vec<LogLine>,
+    stages: impl Fn(&UnitView) -> Option<String>,
 ) -> String {
     let mut out = String::new();
-    let (mut failed, mut skipped) = (Vec::new(), Vec::new());
+    let (mut failed, mut failing, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
     let (mut completed, mut stopped, mut idle) = (Vec::new(), Vec::new(), Vec::new());
     for unit in &snapshot.units {
         match &unit.outcome {
@@ -32,14 +33,25 @@ pub fn render(
                 failed.push(unit.name.as_str());
                 let head = format!("{} failed: {reason}", unit.name);
                 out.push_str(&format!("\n{}\n", painter.bad(&safe(&head))));
-                append_tail(&tail(unit), painter, &mut out);
+                if let Some(stages) = stages(unit) {
+                    out.push_str(&format!("  {}\n", painter.dim(&safe(&stages))));
+                }
+                append_tail(&tail(unit), has_run(&reason.failure), painter, &mut out);
             }
             Some(Outcome::Skipped(_)) => skipped.push(unit),
             Some(Outcome::Completed) => completed.push(unit.name.as_str()),
             Some(Outcome::Stopped) if unit.attempt == Attempt::default() => {
                 idle.push(unit.name.as_str());
             }
-            Some(Outcome::Stopped) => stopped.push(unit.name.as_str()),
+            Some(Outcome::Stopped) => match &unit.last_failure {
+                Some(failure) => {
+                    failing.push(unit.name.as_str());
+                    let head = format!("{} was failing: {failure}", unit.name);
+                    out.push_str(&format!("\n{}\n", painter.bad(&safe(&head))));
+                    append_tail(&tail(unit), has_run(failure), painter, &mut out);
+                }
+                None => stopped.push(unit.name.as_str()),
+            },
             None => {}
         }
     }
@@ -52,6 +64,7 @@ pub fn render(
     let head = format!("{} ended after {took}", snapshot.name);
     out.push_str(&format!("\n{}\n", painter.bold(&head)));
     append_names("failed", &failed, |text| painter.bad(text), &mut out);
+    append_names("failing", &failing, |text| painter.bad(text), &mut out);
     append_names("skipped", &skipped, |text| painter.warning(text), &mut out);
     append_names("completed", &completed, |text| painter.good(text), &mut out);
     append_names("stopped", &stopped, str::to_owned, &mut out);
@@ -59,7 +72,26 @@ pub fn render(
     out
 }
 
-fn append_tail(lines: &[LogLine], painter: Painter, out: &mut String) {
+/// Whether there was a process that could have written something.
+fn has_run(failure: &Failure) -> bool {
+    match failure {
+        Failure::Spawn(_) | Failure::SpawnTimeout(_) => false,
+        Failure::Exit(_)
+        | Failure::Stage { .. }
+        | Failure::TimedOut(_)
+        | Failure::NotReady { .. }
+        | Failure::Startup(_)
+        | Failure::Unhealthy(_)
+        | Failure::Unready(_)
+        | Failure::Stuck(_)
+        | Failure::Lost => true,
+    }
+}
+
+fn append_tail(lines: &[LogLine], has_run: bool, painter: Painter, out: &mut String) {
+    if lines.is_empty() && has_run {
+        out.push_str(&format!("  {}\n", painter.dim("(it wrote nothing)")));
+    }
     for line in lines {
         let mark = match line.origin.stream {
             Stream::Stdout => painter.dim("|"),
@@ -110,7 +142,7 @@ mod tests {
     use crate::domain::exit::ExitStatus;
     use crate::domain::health::Readiness;
     use crate::domain::id::{InstanceId, RunId};
-    use crate::domain::outcome::{Failed, Failure, Skip};
+    use crate::domain::outcome::{Failed, Skip};
     use crate::domain::phase::{Desired, PhaseName};
     use crate::domain::spec::UnitKind;
     use crate::domain::time::Instant;
@@ -137,6 +169,7 @@ mod tests {
             spawned_at: None,
             ready_after: None,
             outcome,
+            last_failure: None,
             exit: None,
             wait: None,
             status: String::new(),
@@ -189,9 +222,8 @@ mod tests {
             view("web", Some(skipped)),
             view("debug", None),
         ]);
-        let text = render(&snapshot, Painter::new(false), |_| {
-            vec![log("panic: no database"), log("\x1b[2Jbye")]
-        });
+        let tail = |_: &UnitView| vec![log("panic: no database"), log("\x1b[2Jbye")];
+        let text = render(&snapshot, Painter::new(false), tail, |_| None);
         assert_eq!(
             text,
             "\n\
@@ -210,13 +242,45 @@ mod tests {
     }
 
     #[test]
+    fn what_was_failing_when_it_was_stopped_is_told() {
+        let stopped = view("back", Some(Outcome::Stopped));
+        let failing = UnitView {
+            last_failure: Some(Failure::Exit(ExitStatus::Code(1))),
+            ..(*stopped).clone()
+        };
+        let units = vec![Arc::new(failing), view("db", Some(Outcome::Stopped))];
+        let stages = |_: &UnitView| None;
+        let text = render(
+            &snapshot(units),
+            Painter::new(false),
+            |_| Vec::new(),
+            stages,
+        );
+        assert_eq!(
+            text,
+            "\n\
+             back was failing: exit code 1\n\
+             \x20 (it wrote nothing)\n\
+             \n\
+             shop ended after 3.2s\n\
+             \x20 failing    back\n\
+             \x20 stopped    db\n"
+        );
+    }
+
+    #[test]
     fn names_are_wrapped_and_counted() {
         let names: Vec<String> = (0..60).map(|n| format!("service-{n}")).collect();
         let units = names
             .iter()
             .map(|name| view(name, Some(Outcome::Stopped)))
             .collect();
-        let text = render(&snapshot(units), Painter::new(false), |_| Vec::new());
+        let text = render(
+            &snapshot(units),
+            Painter::new(false),
+            |_| Vec::new(),
+            |_| None,
+        );
         assert!(text.lines().all(|line| line.len() <= 95), "{text}");
         assert!(
             text.trim_end().ends_with("service-39 and 20 more"),

@@ -10,7 +10,7 @@ use super::args::Units;
 use super::reach;
 use crate::cli::exit::{self, End};
 use crate::cli::output::Output;
-use crate::cli::plain::{Face, Look, Printer};
+use crate::cli::plain::{Face, Printer, Progress};
 use crate::cli::resolve::Wanted;
 use crate::control::{ControlPort, Found};
 use crate::domain::event::Command;
@@ -49,12 +49,18 @@ pub fn up(
 /// nothing.
 async fn attach(found: &Found, wanted: Wanted, output: &Output) -> Result<End, End> {
     let port = reach::port(found, output).await?;
-    let look = Look {
-        painter: output.out,
-        terminal: output.terminal,
-    };
-    let printer = Printer::start(io::stdout());
-    let face = Face::attach(&port, wanted.plan, wanted.units, look, printer);
+    let progress = Arc::new(Progress::default());
+    let printer = Printer::start(io::stdout(), Arc::clone(&progress));
+    let look = output.look();
+    let face = Face::attach(
+        &port,
+        wanted.plan,
+        wanted.units,
+        look,
+        printer,
+        None,
+        progress,
+    );
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| {
         output.error(&format!("cannot listen for Ctrl-C: {error}"), None);
         End::Failed

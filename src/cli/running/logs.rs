@@ -115,7 +115,7 @@ fn screen(snapshot: &Snapshot, names: &[UnitName], output: &Output) -> Screen {
         names.is_empty() || names.contains(&unit.name) || names.contains(&unit.unit)
     });
     let names = shown.map(|unit| unit.name.clone());
-    Screen::new(names, output.out, output.terminal)
+    Screen::new(names, output.out, output.terminal, output.look().columns)
 }
 
 pub fn events(place: &Place, args: &Events, output: &Output) -> End {

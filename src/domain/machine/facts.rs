@@ -23,6 +23,7 @@ impl Machine {
             Fact::SpawnFailed { error } => self.ended(Failure::Spawn(error), ctx),
             Fact::Probed { role, result } => self.probed(role, result, ctx),
             Fact::LeaderExited { status, empty } => self.leader_exited(status, empty, ctx),
+            Fact::StopCommandFailed => self.stop_command_failed(ctx),
             Fact::Reaped => self.reaped(ctx),
             Fact::Survivors(members) => self.survivors = members,
             Fact::Lost => self.ended(Failure::Lost, ctx),
@@ -35,6 +36,7 @@ impl Machine {
             Fact::Spawned { .. }
             | Fact::Probed { .. }
             | Fact::LeaderExited { .. }
+            | Fact::StopCommandFailed
             | Fact::Survivors(_) => {}
         }
     }
@@ -176,6 +178,7 @@ impl Machine {
     }
 
     fn became_ready(&mut self, ctx: &mut Context<'_>) {
+        self.failing = None;
         self.disarm(DeadlineKind::Ready);
         self.arm(
             DeadlineKind::Healthy,

@@ -100,6 +100,30 @@ impl Machine {
         Rung::Asked
     }
 
+    /// The stop command will not make it stop: it is sent the signal, for what is left of the
+    /// grace period.
+    pub(super) fn stop_command_failed(&mut self, ctx: &mut Context<'_>) {
+        match &self.phase {
+            Phase::Stopping {
+                run,
+                rung: Rung::Asked,
+                ..
+            } => {
+                let (signal, scope) = self.spec.shutdown.signal_and_scope();
+                let run = *run;
+                ctx.effects.push(Effect::Signal { run, signal, scope });
+            }
+            // Whoever is left has been sent one already.
+            Phase::Stopping { .. } | Phase::Reaping { .. } => {}
+            Phase::Idle
+            | Phase::Waiting
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Backoff { .. }
+            | Phase::Exited(_) => {}
+        }
+    }
+
     fn kill_group(&mut self, run: RunId, ctx: &mut Context<'_>) -> Rung {
         ctx.effects.push(Effect::Kill { run });
         self.disarm(DeadlineKind::Grace);
@@ -187,7 +211,12 @@ impl Machine {
             return;
         }
         let limit = self.spec.timeouts.ready.unwrap_or_default();
+        let unanswered = || {
+            let probe = self.health.awaited(&self.spec)?;
+            Some(probe.check.unanswered())
+        };
         let last = self.health.last_failure().map(str::to_owned);
+        let last = last.or_else(unanswered);
         self.overdue(Failure::NotReady { limit, last }, ctx);
     }
 

@@ -87,6 +87,8 @@ pub struct Machine {
     spawned_at: Option<Instant>,
     ready_after: Option<Duration>,
     last_status: Option<RunStatus>,
+    /// Why its last run failed, until a later one has proved itself.
+    failing: Option<Failure>,
     survivors: Vec<Member>,
     /// A run that SIGKILL has not ended: nothing new starts until it is gone.
     stuck: Option<RunId>,
@@ -116,6 +118,7 @@ impl Machine {
             spawned_at: None,
             ready_after: None,
             last_status: None,
+            failing: None,
             survivors: Vec::new(),
             stuck: None,
             restarts: 0,
@@ -277,7 +280,10 @@ impl Machine {
 
     fn stayed_healthy(&mut self) {
         match &self.phase {
-            Phase::Running { .. } => self.history.healthy(),
+            Phase::Running { .. } => {
+                self.failing = None;
+                self.history.healthy();
+            }
             Phase::Idle
             | Phase::Waiting
             | Phase::Starting { .. }
@@ -319,6 +325,7 @@ impl Machine {
 
     /// The run has come to an end that was not asked for: the restart policy decides.
     fn conclude(&mut self, failure: Option<Failure>, ctx: &mut Context<'_>) {
+        self.failing.clone_from(&failure);
         if ctx.wanted && self.again {
             if self.renew {
                 self.history.renew();

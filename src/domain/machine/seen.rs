@@ -7,7 +7,7 @@ use super::Machine;
 use crate::domain::event::DeadlineKind;
 use crate::domain::health::Health;
 use crate::domain::id::{Attempt, Epoch, InstanceId, RunId, UnitName};
-use crate::domain::outcome::RunStatus;
+use crate::domain::outcome::{Failure, RunStatus};
 use crate::domain::phase::{End, Phase};
 use crate::domain::spec::UnitSpec;
 use crate::domain::time::Instant;
@@ -100,6 +100,12 @@ impl Machine {
     #[must_use]
     pub fn last_status(&self) -> Option<&RunStatus> {
         self.last_status.as_ref()
+    }
+
+    /// Why its last run failed, unless a later one was ready or stayed up for long enough.
+    #[must_use]
+    pub fn failing(&self) -> Option<&Failure> {
+        self.failing.as_ref()
     }
 
     /// Automatic restarts so far.

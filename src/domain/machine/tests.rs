@@ -218,6 +218,7 @@ fn inputs() -> Vec<(String, Option<bool>, Input)> {
         ("exit 0, empty", exits(0, true)),
         ("exit 1, empty", exits(1, true)),
         ("exit 1, stragglers", exits(1, false)),
+        ("stop command failed", Input::Fact(Fact::StopCommandFailed)),
         ("reaped", Input::Fact(Fact::Reaped)),
         ("survivors", Input::Fact(Fact::Survivors(vec![member]))),
         ("lost", Input::Fact(Fact::Lost)),

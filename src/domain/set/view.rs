@@ -107,6 +107,7 @@ impl UnitSet {
                 | Phase::Reaping { .. }
                 | Phase::Backoff { .. } => None,
             },
+            last_failure: machine.failing().cloned(),
             exit: machine.last_status().cloned(),
             wait: self.wait(instance),
             status: String::new(),

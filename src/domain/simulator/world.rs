@@ -40,6 +40,8 @@ pub enum Happening {
     AllKilled,
     Survive,
     Check(ProbeRole),
+    /// The stop command ends, and the run does not.
+    StopCommandFails,
     Vanish,
 }
 
@@ -167,6 +169,9 @@ impl World {
                     let delay = state.rng.u64(1..300);
                     let status = RunStatus::of(ExitStatus::SUCCESS);
                     self.later(*run, delay, Happening::LeaderExits(status));
+                } else if state.rng.bool() {
+                    // The other half does nothing at all.
+                    self.later(*run, 5, Happening::StopCommandFails);
                 }
             }
             Effect::Kill { run } => self.kill(*run),
@@ -272,6 +277,7 @@ impl World {
                 self.tell(id, 1, Fact::Survivors(vec![member]));
             }
             Happening::Check(role) => self.check(id, role),
+            Happening::StopCommandFails => self.tell(id, 1, Fact::StopCommandFailed),
             Happening::Vanish => self.tell(id, 1, Fact::Lost),
         }
     }

@@ -94,6 +94,18 @@ impl Check {
         }
     }
 
+    /// What is to be said where no check has had an answer, good or bad.
+    #[must_use]
+    pub fn unanswered(&self) -> String {
+        match self {
+            Self::Log(pattern) => format!("no line matched `{}`", pattern.0),
+            Self::Notify => "it did not say that it is".to_owned(),
+            Self::Http(_) | Self::Tcp { .. } | Self::Exec(_) | Self::File(_) | Self::Port(_) => {
+                format!("its {} probe had no answer yet", self.kind())
+            }
+        }
+    }
+
     /// The kind as the file spells it.
     #[must_use]
     pub fn kind(&self) -> &'static str {
