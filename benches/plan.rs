@@ -34,6 +34,7 @@ fn main() {
         let request = Request {
             folder: folder.path().to_owned(),
             files: Vec::new(),
+            unreadable: Default::default(),
             environment: std::env::vars().collect(),
         };
         // In turn, so that what else the machine does falls on both.

@@ -9,21 +9,28 @@ use crate::domain::spec::UnitKind;
 
 pub fn check(place: &Place, output: &Output) -> End {
     match stack::load(place, output) {
-        Ok(loaded) => output.print(&checked(&loaded)),
+        Ok(loaded) => output.print(&checked(place, &loaded)),
         Err(end) => end,
     }
 }
 
 /// `pk.yaml: 5 services, 2 tasks`.
-fn checked(loaded: &Loaded) -> String {
-    let mut text = format!("{}: {}", stack::main_file(loaded), count(loaded));
+fn checked(place: &Place, loaded: &Loaded) -> String {
+    let files = match &place.files[..] {
+        [] | [_] => stack::main_file(loaded),
+        several => {
+            let names = several.iter().map(|file| file.display().to_string());
+            names.collect::<Vec<_>>().join(", ")
+        }
+    };
+    let mut text = format!("{files}: {}", count(loaded));
     if !loaded.warnings.is_empty() {
         let warnings = plural(loaded.warnings.len(), "warning");
         text.push_str(&format!(", {warnings}"));
     }
     text.push('\n');
     for key in &loaded.unhonoured {
-        text.push_str(&format!("{key}\n"));
+        text.push_str(&format!("warning: {key}\n"));
     }
     text
 }

@@ -1,6 +1,6 @@
 //! From the place that was given to the loaded file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::args::Place;
@@ -37,13 +37,27 @@ fn read(place: &Place, output: &Output) -> Result<Result<Loaded, Report>, End> {
         output.error(&message, None);
         End::Usage
     })?;
-    let environment: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let mut environment = BTreeMap::new();
+    let mut unreadable = BTreeSet::new();
+    for (name, value) in std::env::vars_os() {
+        // A name that is not text cannot be written in the file.
+        let Ok(name) = name.into_string() else {
+            continue;
+        };
+        match value.into_string() {
+            Ok(value) => {
+                environment.insert(name, value);
+            }
+            Err(_) => {
+                unreadable.insert(name);
+            }
+        }
+    }
     Ok(config::load(&Request {
         folder,
         files: place.files.clone(),
         environment,
+        unreadable,
     }))
 }
 

@@ -1,6 +1,7 @@
 //! Specs in plain words.
 
 use crate::domain::event::ProbeRole;
+use crate::domain::secret;
 use crate::domain::spec::{
     Check, Command, Condition, Dependency, Essential, OnFailure, Probe, Program, Restart,
     RestartPolicy, Shutdown, UnitKind, UnitSpec,
@@ -11,8 +12,8 @@ use crate::domain::text::format_duration;
 #[must_use]
 pub fn command(command: &Command) -> String {
     match command {
-        Command::Shell { script, .. } => first_line(script),
-        Command::Exec(argv) => first_line(&argv.join(" ")),
+        Command::Shell { script, .. } => first_line(&secret::masked_text(script)),
+        Command::Exec(argv) => first_line(&secret::masked_args(argv).join(" ")),
     }
 }
 
@@ -65,7 +66,7 @@ pub fn check(check: &Check) -> String {
             let body = http.body.as_ref().map_or_else(String::new, |body| {
                 format!(" with a body like /{}/", body.0)
             });
-            let url = crate::domain::secret::masked_url(&http.url);
+            let url = secret::masked_text(&http.url);
             format!(
                 "{} {url} is answered by {}{body}",
                 http.method,

@@ -2,7 +2,7 @@
 //!
 //! This module owns how a `${…}` in the file becomes a value or a diagnostic at its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -38,6 +38,12 @@ pub(super) struct Cx<'a> {
     /// From the env files of the file being read; the environment of pk wins.
     pub variables: Arc<EnvMap>,
     pub ports: PortTable,
+    /// Variables of pk's environment that are no text.
+    pub unreadable: Option<&'a BTreeSet<String>>,
+    /// All units by name; `None` until every file is read.
+    pub units: Option<FxHashSet<Arc<str>>>,
+    /// Maps whose keys were listed: once is enough.
+    pub listed: FxHashSet<&'static str>,
     /// Env files that were read, by their path.
     pub env_files: FxHashMap<PathBuf, Rc<EnvMap>>,
     /// Regular expressions that were proved valid.
@@ -53,6 +59,9 @@ impl<'a> Cx<'a> {
             os,
             variables: Arc::default(),
             ports: PortTable::default(),
+            unreadable: None,
+            units: None,
+            listed: FxHashSet::default(),
             env_files: FxHashMap::default(),
             patterns: FxHashSet::default(),
             suggestions: 0,
@@ -79,12 +88,7 @@ impl<'a> Cx<'a> {
 
     pub(super) fn interpolate(&mut self, scalar: &Scalar, span: Span) -> Option<Arc<str>> {
         let mut faults = Vec::new();
-        let scope = Scope {
-            os: self.os,
-            variables: &self.variables,
-            ports: &self.ports,
-            depth: 0,
-        };
+        let scope = self.scope();
         let text = interpolate::interpolate(&scalar.text, &scope, &mut faults);
         if faults.is_empty() {
             return Some(text.into());
@@ -99,10 +103,16 @@ impl<'a> Cx<'a> {
 
     /// What names stand for in an env file.
     pub(super) fn outer_names(&self) -> impl Names + '_ {
+        self.scope()
+    }
+
+    fn scope(&self) -> Scope<'_> {
         Scope {
             os: self.os,
+            unreadable: self.unreadable,
             variables: &self.variables,
             ports: &self.ports,
+            units: self.units.as_ref(),
             depth: 0,
         }
     }
@@ -133,8 +143,10 @@ impl<'a> Cx<'a> {
 /// What names stand for at one place.
 struct Scope<'a> {
     os: &'a BTreeMap<String, String>,
+    unreadable: Option<&'a BTreeSet<String>>,
     variables: &'a EnvMap,
     ports: &'a PortTable,
+    units: Option<&'a FxHashSet<Arc<str>>>,
     /// Ports looked up on the way here.
     depth: u8,
 }
@@ -147,6 +159,10 @@ impl Names for Scope<'_> {
             .cloned()
     }
 
+    fn is_unreadable(&self, name: &str) -> bool {
+        self.unreadable.is_some_and(|names| names.contains(name))
+    }
+
     fn similar(&self, name: &str) -> Option<String> {
         let names = self.os.keys().chain(self.variables.keys());
         suggest::closest(name, names.map(String::as_str)).map(str::to_owned)
@@ -155,9 +171,17 @@ impl Names for Scope<'_> {
     fn port(&self, unit: &str, port: &str) -> Result<String, PortFault> {
         let fault = |message: String, help: Option<String>| Err(PortFault { message, help });
         let Some(ports) = self.ports.get(unit) else {
-            let with_ports = self.ports.keys().map(|name| &**name);
-            let help = suggest::did_you_mean(unit, with_ports);
-            return fault(format!("no unit `{unit}` has ports"), help);
+            let Some(units) = self.units else {
+                let help = "set the variable under `environment` in the file itself";
+                let message = "ports are not known yet where this file is read";
+                return fault(message.into(), Some(help.into()));
+            };
+            if units.contains(unit) {
+                let help = format!("give it one: `ports: {{{port}: auto}}`");
+                return fault(format!("the unit `{unit}` has no ports"), Some(help));
+            }
+            let help = suggest::did_you_mean(unit, units.iter().map(|name| &**name));
+            return fault(format!("no unit is named `{unit}`"), help);
         };
         let Some(entry) = ports.iter().find(|entry| &*entry.name == port) else {
             let names = || ports.iter().map(|entry| &*entry.name);
@@ -166,20 +190,22 @@ impl Names for Scope<'_> {
             return fault(format!("`{unit}` has no port `{port}`"), Some(help));
         };
         if self.depth >= 8 {
-            return fault("ports that name each other in a circle".into(), None);
+            return fault("these ports refer to each other in a circle".into(), None);
         }
         let Value::Scalar(scalar) = &entry.value.value else {
-            return fault(format!("the port `{port}` of `{unit}` is no number"), None);
+            return fault(
+                format!("the port `{port}` of `{unit}` is not a number"),
+                None,
+            );
         };
         if &*scalar.text == "auto" {
             // Allocated when the stack starts; until then any number is as good.
             return Ok("0".to_owned());
         }
         let scope = Scope {
-            os: self.os,
             variables: &entry.variables,
-            ports: self.ports,
             depth: self.depth + 1,
+            ..*self
         };
         let mut faults = Vec::new();
         let text = interpolate::interpolate(&scalar.text, &scope, &mut faults);

@@ -8,15 +8,21 @@ use std::sync::Arc;
 
 use super::context::Cx;
 use super::diagnostic::{Diagnostic, Kind};
+use super::meant::{as_list, as_unit};
 use super::snippet::quoted;
 use super::source::Span;
-use super::suggest::{did_you_mean, one_of};
+use super::suggest::{did_you_mean, foreign_key, one_of};
 use super::tree::{Map, Node, Scalar, Value};
 
 /// What can be read from a tree.
 pub(super) trait Decode: Sized {
     /// Whether `null` is a value of it, and not the lack of one.
     const NULLABLE: bool = false;
+
+    /// What to write where a map of them is expected and something else found.
+    fn table_help(_: &Node) -> Option<String> {
+        None
+    }
 
     /// `None`: a diagnostic says why.
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self>;
@@ -166,7 +172,10 @@ impl<T: Decode> Decode for OneOrMany<T> {
 
 impl<V: Decode> Decode for Table<V> {
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
-        let map = expect_map(node, "a map", cx)?;
+        let Value::Map(map) = &node.value else {
+            cx.say(mismatch(node, "a map").maybe_help(V::table_help(node)));
+            return None;
+        };
         let rows = map.entries.iter().filter_map(|entry| {
             if entry.value.is_null() && !V::NULLABLE {
                 // Over another map it would remove the key; here it is over none.
@@ -219,7 +228,7 @@ pub(super) fn expect_seq<'n>(
     if let Value::Seq(items) = &node.value {
         return Some(items);
     }
-    cx.say(mismatch(node, expected));
+    cx.say(mismatch(node, expected).maybe_help(as_list(node)));
     None
 }
 
@@ -227,7 +236,12 @@ pub(super) fn expect_map<'n>(node: &'n Node, expected: &str, cx: &mut Cx<'_>) ->
     if let Value::Map(map) = &node.value {
         return Some(map);
     }
-    cx.say(mismatch(node, expected));
+    let help = if expected == "a unit" {
+        as_unit(node)
+    } else {
+        None
+    };
+    cx.say(mismatch(node, expected).maybe_help(help));
     None
 }
 
@@ -301,12 +315,19 @@ pub(super) fn unknown_key(
         entry.key_span,
         format!("unknown key {} in {what}", quoted(&entry.key)),
     );
-    let known = || known.iter().copied();
-    let diagnostic = match cx.suggest(|| did_you_mean(&entry.key, known())) {
+    if let Some(help) = foreign_key(&entry.key, known) {
+        return cx.say(diagnostic.label("not a key here").help(help));
+    }
+    let words = || known.iter().copied();
+    let diagnostic = match cx.suggest(|| did_you_mean(&entry.key, words())) {
         Some(help) => diagnostic.label(help),
+        // The list is long: once in a report is enough.
+        None if !cx.listed.insert(known.first().copied().unwrap_or_default()) => {
+            diagnostic.label("not a key here")
+        }
         None => diagnostic.label("not a key here").help(format!(
             "{what} has {}",
-            one_of(known()).replace(" or ", " and ")
+            one_of(words()).replace(" or ", " and ")
         )),
     };
     cx.say(diagnostic);
@@ -346,6 +367,12 @@ impl Decode for Text {
 pub(super) fn not_a_choice(text: &str, plain: bool, words: &[&'static str]) -> Refusal {
     let meant = match super::tree::parse_bool(text) {
         Some(false) if plain && words.contains(&"no") => Some("did you mean `no`?".to_owned()),
+        None if text.eq_ignore_ascii_case("yes") && words.contains(&"always") => {
+            Some("did you mean `always`?".to_owned())
+        }
+        Some(true) if plain && words.contains(&"always") => {
+            Some("did you mean `always`?".to_owned())
+        }
         _ => did_you_mean(text, words.iter().copied()),
     };
     Refusal {

@@ -36,6 +36,8 @@ pub enum NotFound {
         .folder.display()
     )]
     Nothing { folder: PathBuf },
+    #[error("`{}` is a folder, not a file", .folder.display())]
+    Folder { folder: PathBuf },
     #[error(
         "no `pk.yaml`; there is `{}`, but this version of pk reads `pk.yaml` alone",
         .file.display()
@@ -46,7 +48,7 @@ pub enum NotFound {
 /// Looks for a configuration in `folder`, which should be absolute, and then in each folder
 /// above it.
 pub fn discover(folder: &Path) -> Result<Found, NotFound> {
-    let mut foreign = None;
+    let (mut foreign, mut named) = (None, None);
     for candidate in folder.ancestors() {
         let here = |names: &[&str]| -> Vec<PathBuf> {
             let paths = names.iter().map(|name| candidate.join(name));
@@ -61,10 +63,13 @@ pub fn discover(folder: &Path) -> Result<Found, NotFound> {
             });
         }
         foreign = foreign.or_else(|| others.into_iter().next());
+        let mut paths = NAMES.iter().map(|name| candidate.join(name));
+        named = named.or_else(|| paths.find(|path| path.is_dir()));
     }
-    Err(match foreign {
-        Some(file) => NotFound::Foreign { file },
-        None => NotFound::Nothing {
+    Err(match (foreign, named) {
+        (_, Some(folder)) => NotFound::Folder { folder },
+        (Some(file), None) => NotFound::Foreign { file },
+        (None, None) => NotFound::Nothing {
             folder: folder.to_owned(),
         },
     })

@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
             let range = self.at..self.at + line.trim_end().len();
             self.fault(
                 range,
-                "a line that is no `NAME=value`".into(),
+                "this line is not of the form `NAME=value`".into(),
                 "a comment starts with `#`",
             );
             return self.skip_line();
@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
             self.fault(
                 range,
                 format!("{shown} cannot name a variable"),
-                "a name has letters, digits and `_`, and starts with no digit",
+                "a name has letters, digits and `_`, and does not start with a digit",
             );
             return self.skip_line();
         }
@@ -229,6 +229,10 @@ impl Names for Earlier<'_> {
         outer.or_else(|| self.values.get(name).cloned())
     }
 
+    fn is_unreadable(&self, name: &str) -> bool {
+        self.outer.is_unreadable(name)
+    }
+
     fn similar(&self, name: &str) -> Option<String> {
         let here = super::suggest::closest(name, self.values.keys().map(String::as_str));
         here.map(str::to_owned).or_else(|| self.outer.similar(name))
@@ -291,7 +295,11 @@ mod tests {
     #[test]
     fn faults_have_places() {
         for (text, part, message) in [
-            ("A=1\nnope\n", "nope", "a line that is no `NAME=value`"),
+            (
+                "A=1\nnope\n",
+                "nope",
+                "this line is not of the form `NAME=value`",
+            ),
             ("1A=2", "1A", "`1A` cannot name a variable"),
             ("A='x' y", "y", "text behind a quoted value"),
             ("A=1\nB=\"x", "\"", "a quoted value that never ends"),

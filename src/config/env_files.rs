@@ -20,7 +20,7 @@ pub(super) fn read_all(list: &OneOrMany<EnvFile>, cx: &mut Cx<'_>) -> EnvMap {
             EnvFile::Record(record) => {
                 let Some(path) = &record.path else {
                     cx.say(
-                        Diagnostic::meaning(file.span, "an `env_file` entry without `path`")
+                        Diagnostic::meaning(file.span, "this `env_file` entry has no `path`")
                             .label("expected a map with `path` and `required`"),
                     );
                     continue;

@@ -180,8 +180,11 @@ fn collect(
         parent,
     });
     for include in includes {
-        let folder = cx.sources.get(include.span.file).folder();
-        let path = canonical(&folder.join(&*include.value));
+        let path = canonical(&super::lower::paths::absolute(
+            &include.value,
+            include.span,
+            cx,
+        ));
         if let Some(at) = trail.path.iter().position(|open| *open == path) {
             let circle: Vec<String> = trail.path[at..]
                 .iter()
@@ -189,7 +192,7 @@ fn collect(
                 .map(|path| format!("`{}`", cx.sources.show(path)))
                 .collect();
             cx.say(
-                Diagnostic::meaning(include.span, "files that include each other in a circle")
+                Diagnostic::meaning(include.span, "these files include each other in a circle")
                     .label("closes the circle")
                     .help(circle.join(" includes ")),
             );
@@ -198,7 +201,7 @@ fn collect(
         if trail.path.len() >= MAX_INCLUDES {
             cx.say(Diagnostic::meaning(
                 include.span,
-                "includes nested too deep",
+                "the includes are nested too deeply",
             ));
             continue;
         }
@@ -240,6 +243,7 @@ const KINDS: [(&str, UnitKind); 2] = [("services", UnitKind::Service), ("tasks",
 
 /// All ports must be known before any text that may name one is read.
 fn collect_ports(levels: &[Level], cx: &mut Cx<'_>) {
+    let mut names = FxHashSet::default();
     for level in levels {
         for (kind, _) in KINDS {
             let defaults = entry_value(&level.node, "defaults")
@@ -249,6 +253,7 @@ fn collect_ports(levels: &[Level], cx: &mut Cx<'_>) {
                 continue;
             };
             for unit in &units.entries {
+                names.insert(unit.key.clone());
                 let own = entry_value(&unit.value, "ports");
                 let merged = match (defaults, own) {
                     (Some(low), Some(high)) => Some(merge(low, high)),
@@ -262,6 +267,7 @@ fn collect_ports(levels: &[Level], cx: &mut Cx<'_>) {
             }
         }
     }
+    cx.units = Some(names);
 }
 
 fn port_entries(ports: &Map, variables: &Arc<EnvMap>) -> Vec<PortEntry> {

@@ -19,6 +19,11 @@ const MAX_NESTING: usize = 32;
 pub trait Names {
     fn variable(&self, name: &str) -> Option<String>;
 
+    /// Whether it is set to what is not text.
+    fn is_unreadable(&self, _name: &str) -> bool {
+        false
+    }
+
     /// A name that is set and looks like this one.
     fn similar(&self, name: &str) -> Option<String>;
 
@@ -182,6 +187,14 @@ impl Run<'_> {
         let known = matches!(operator, ":-" | ":?" | ":+");
         if !is_variable_name(name) || (!rest.is_empty() && !known) {
             return self.malformed(name, rest, inner, whole);
+        }
+        if self.names.is_unreadable(name) {
+            return self.fault(
+                whole,
+                &format!("the value of the variable `{name}` is not UTF-8"),
+                "it is set, but pk can only insert text here",
+                Some(format!("set `{name}` to UTF-8 text")),
+            );
         }
         let value = self.names.variable(name);
         let given = value.as_deref().is_some_and(|value| !value.is_empty());

@@ -46,7 +46,7 @@ pub(super) fn link(name: &str, mut units: Vec<Lowered>, cx: &mut Cx<'_>) -> Opti
                 cx.say(
                     Diagnostic::meaning(
                         edge.span,
-                        format!("{} is there twice", quoted(&edge.name)),
+                        format!("{} is given twice", quoted(&edge.name)),
                     )
                     .label("the second time")
                     .and(first, "the first time"),
@@ -59,7 +59,7 @@ pub(super) fn link(name: &str, mut units: Vec<Lowered>, cx: &mut Cx<'_>) -> Opti
                         edge.span,
                         format!("{} depends on itself", quoted(&edge.name)),
                     )
-                    .label("it would wait for itself for ever"),
+                    .label("it would wait for itself forever"),
                 ),
                 Some(&on) => linked.push(dependency(edge, &units[on], cx)),
                 None => unknown(edge, &units, cx),
@@ -230,7 +230,7 @@ fn cycle(
     };
     let mut diagnostic = Diagnostic::meaning(
         *first,
-        format!("units that wait for each other in a circle: {shown}"),
+        format!("these units wait for each other in a circle: {shown}"),
     )
     .label(text.clone());
     for (span, text) in rest.iter().take(2 * SHOWN) {

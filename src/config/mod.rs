@@ -26,12 +26,14 @@ pub mod source;
 pub mod suggest;
 pub mod tree;
 
+mod brackets;
 mod context;
 mod decode;
 mod env_files;
 mod files;
 mod link;
 mod lower;
+mod meant;
 mod raw;
 mod record;
 mod render;
@@ -39,7 +41,7 @@ mod schema;
 mod snippet;
 mod syntax;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -61,6 +63,9 @@ pub struct Request {
     pub files: Vec<PathBuf>,
     /// The environment of pk itself.
     pub environment: BTreeMap<String, String>,
+    /// Variables of that environment whose values are not UTF-8, so that the file cannot
+    /// hold them.
+    pub unreadable: BTreeSet<String>,
 }
 
 /// A configuration without errors.
@@ -87,6 +92,7 @@ pub struct Loaded {
 /// A [`Report`] of everything that is wrong in any of the files, not of the first thing only.
 pub fn load(request: &Request) -> Result<Loaded, Report> {
     let mut cx = Cx::new(Sources::new(&request.folder), &request.environment);
+    cx.unreadable = Some(&request.unreadable);
     let (paths, passed_over) = if request.files.is_empty() {
         match discover::discover(&request.folder) {
             Ok(found) => (vec![found.taken], found.passed_over),

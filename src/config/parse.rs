@@ -245,7 +245,7 @@ impl<'a> Builder<'a> {
             "int" | "float" | "bool" | "null" | "map" | "seq" if core => {}
             _ => self.diagnostics.push(
                 Diagnostic::syntax(span, format!("unknown tag {}", quoted(&tag.to_string())))
-                    .label("the value that bears it")
+                    .label("this value has it")
                     .help("remove the tag: values need none here"),
             ),
         }
@@ -316,7 +316,7 @@ impl<'a> Builder<'a> {
             for node in nodes {
                 let Some(map) = node.as_map() else {
                     self.diagnostics.push(
-                        Diagnostic::syntax(node.span, "`<<` merges maps alone")
+                        Diagnostic::syntax(node.span, "`<<` can merge only maps")
                             .label(format!("expected a map, found {}", node.describe()))
                             .help("write `<<: *anchor`, or `<<: [*one, *two]`"),
                     );
@@ -420,7 +420,7 @@ impl<'a> Builder<'a> {
                         self.diagnostics.push(
                             Diagnostic::syntax(
                                 key_span,
-                                format!("the key {} is there twice", quoted(&text)),
+                                format!("the key {} is given twice", quoted(&text)),
                             )
                             .label("the second time")
                             .and(first, "the first time")
@@ -444,7 +444,7 @@ impl<'a> Builder<'a> {
 fn too_deep(span: Span) -> Diagnostic {
     Diagnostic::syntax(
         span,
-        format!("lists and maps nested more than {MAX_DEPTH} deep"),
+        format!("lists and maps nested more than {MAX_DEPTH} levels deep"),
     )
     .label("this one is too deep")
 }

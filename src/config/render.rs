@@ -1,10 +1,14 @@
 //! Shows a resolved configuration, close to the file's own form, with secrets masked.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::plan::Plan;
 use crate::domain::secret;
-use crate::domain::spec::{Command, Program, UnitKind, UnitSpec};
+use crate::domain::spec::{
+    Check, Command, Lifetime, Probe, Program, Restart, Shutdown, UnitKind, UnitSpec,
+};
+use crate::domain::text::format_duration;
 
 /// The plan as JSON: `name`, `services` and `tasks`, each unit by its name.
 #[must_use]
@@ -28,13 +32,93 @@ pub fn to_json(plan: &Plan) -> Value {
     Value::Object(out)
 }
 
-/// The same as YAML.
+/// The same as YAML, which pk reads again as it is: a `$` that would be replaced is doubled.
 #[must_use]
 pub fn to_yaml(plan: &Plan) -> String {
-    match serde_saphyr::to_string(&to_json(plan)) {
+    let mut value = to_json(plan);
+    for kind in ["services", "tasks"] {
+        let units = value.get_mut(kind).and_then(Value::as_object_mut);
+        for unit in units.into_iter().flat_map(Map::values_mut) {
+            double_dollars(unit, "");
+        }
+    }
+    if let Some(Value::String(name)) = value.get_mut("name") {
+        *name = name.replace('$', "$$");
+    }
+    match serde_saphyr::to_string(&value) {
         Ok(text) => text,
         // Every value above is a plain map, list or scalar, and JSON is YAML.
-        Err(_) => to_json(plan).to_string(),
+        Err(_) => value.to_string(),
+    }
+}
+
+/// Keys whose text goes to a shell, which is left alone on reading.
+const SHELL_KEYS: [&str; 7] = [
+    "command", "exec", "run", "status", "ready", "exit", "failed",
+];
+
+/// `key`: what the value stands behind; of a map that the file names the keys of, none.
+fn double_dollars(value: &mut Value, key: &str) {
+    match value {
+        Value::String(text) => {
+            if !SHELL_KEYS.contains(&key) && text.contains('$') {
+                *text = text.replace('$', "$$");
+            }
+        }
+        Value::Array(list) => {
+            for item in list {
+                double_dollars(item, "");
+            }
+        }
+        Value::Object(map) => {
+            let free = matches!(key, "environment" | "headers");
+            for (key, value) in map {
+                double_dollars(value, if free { "" } else { key });
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Takes away what the file need not say, as it is so anyway.
+fn drop_defaults(object: &mut Map<String, Value>, default: &impl Serialize) {
+    if let Ok(Value::Object(default)) = serde_json::to_value(default) {
+        object.retain(|key, value| default.get(key) != Some(value));
+    }
+}
+
+/// `backoff`, `factor` and `jitter` stand side by side in the file.
+fn show_restart(restart: &Restart) -> Value {
+    let mut shown = Map::new();
+    let default = Restart::default();
+    if restart.policy != default.policy {
+        shown.insert("policy".to_owned(), json!(restart.policy));
+    }
+    let (backoff, usual) = (restart.backoff, default.backoff);
+    if (backoff.initial, backoff.max) != (usual.initial, usual.max) {
+        let (initial, max) = (
+            format_duration(backoff.initial),
+            format_duration(backoff.max),
+        );
+        shown.insert("backoff".to_owned(), format!("{initial}..{max}").into());
+    }
+    let numbers = [
+        ("factor", backoff.factor, usual.factor),
+        ("jitter", backoff.jitter, usual.jitter),
+    ];
+    for (key, number, usual) in numbers {
+        if number.to_bits() != usual.to_bits() {
+            shown.insert(key.to_owned(), number.into());
+        }
+    }
+    if let Ok(Value::Object(mut rest)) = serde_json::to_value(restart) {
+        drop_defaults(&mut rest, &default);
+        rest.retain(|key, value| !value.is_null() && key != "policy" && key != "backoff");
+        shown.extend(rest);
+    }
+    match shown.get("policy") {
+        Some(policy) if shown.len() == 1 => policy.clone(),
+        _ => Value::Object(shown),
     }
 }
 
@@ -52,18 +136,14 @@ fn unit(spec: &UnitSpec) -> Value {
     if let Some(umask) = object.get_mut("umask") {
         *umask = format!("{:03o}", spec.umask.unwrap_or_default()).into();
     }
-    if let Some(restart) = object.get_mut("restart").and_then(Value::as_object_mut) {
-        flatten(restart, "backoff");
-        if let (Some(initial), Some(max)) =
-            (restart.shift_remove("initial"), restart.shift_remove("max"))
-        {
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            restart.insert(
-                "backoff".to_owned(),
-                format!("{}..{}", text(&initial), text(&max)).into(),
-            );
-        }
-        restart.retain(|_, value| !value.is_null());
+    if let Some(restart) = object.get_mut("restart") {
+        *restart = show_restart(&spec.restart);
+    }
+    if let Some(shutdown) = object.get_mut("shutdown").and_then(Value::as_object_mut) {
+        drop_defaults(shutdown, &Shutdown::default());
+    }
+    if spec.lifetime == Lifetime::Leader {
+        object.shift_remove("lifetime");
     }
     if let Some(schedule) = object.get_mut("schedule").and_then(Value::as_object_mut) {
         flatten(schedule, "cron");
@@ -90,6 +170,9 @@ fn unit(spec: &UnitSpec) -> Value {
     object.retain(|_, value| *value != json!(false) && !is_empty(value));
     for probe in ["readiness", "liveness", "startup"] {
         if let Some(value) = object.get_mut(probe).and_then(Value::as_object_mut) {
+            // Of the checks itself none is the default: no port has an empty name.
+            let usual = Probe::new(Check::Port(String::new()));
+            drop_defaults(value, &usual);
             show_probe(value, probe == "readiness");
         }
     }
@@ -136,7 +219,7 @@ fn show_probe(probe: &mut Map<String, Value>, readiness: bool) {
         return;
     };
     if let Some(Value::String(url)) = http.get_mut("url") {
-        *url = secret::masked_url(url).into_owned();
+        *url = secret::masked_text(url).into_owned();
     }
     if let Some(headers) = http.get_mut("headers").and_then(Value::as_object_mut) {
         mask_headers(headers);
@@ -169,16 +252,10 @@ fn dependencies(spec: &UnitSpec) -> Value {
     Value::Object(entries.collect())
 }
 
-/// Headers bear secrets under names that no variable has.
 fn mask_headers(headers: &mut Map<String, Value>) {
     for (name, value) in headers {
         if let Value::String(text) = value {
-            let known = ["authorization", "cookie", "proxy-authorization"];
-            if known.iter().any(|known| name.eq_ignore_ascii_case(known)) {
-                *text = secret::MASK.to_owned();
-            } else {
-                *text = secret::masked(name, text).into_owned();
-            }
+            *text = secret::masked(name, text).into_owned();
         }
     }
 }

@@ -35,7 +35,26 @@ pub(super) fn draw(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> S
     } else {
         Renderer::plain()
     };
-    renderer.render(&[group])
+    tidied(&renderer.render(&[group]), diagnostic.labels.is_empty())
+}
+
+/// Without the lines that the renderer draws for nothing: the mark of a second snippet that
+/// has no path, and a gutter beside no source.
+fn tidied(drawn: &str, placeless: bool) -> String {
+    let lines = drawn.lines().filter(|line| {
+        let bare = without_styles(line);
+        bare.trim() != ":::" && !(placeless && bare.trim() == "|")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn without_styles(line: &str) -> String {
+    let mut parts = line.split('\u{1b}');
+    let mut bare = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        bare.push_str(part.split_once('m').map_or("", |(_, rest)| rest));
+    }
+    bare
 }
 
 /// All labels in one snippet, where they stand close together in one file; `before` labels

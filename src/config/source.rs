@@ -213,8 +213,11 @@ impl Sources {
     /// A path as messages show it.
     #[must_use]
     pub fn show(&self, path: &Path) -> String {
-        let relative = path.strip_prefix(&self.base).ok();
-        relative.unwrap_or(path).display().to_string()
+        match path.strip_prefix(&self.base) {
+            Ok(relative) if relative.as_os_str().is_empty() => ".".to_owned(),
+            Ok(relative) => relative.display().to_string(),
+            Err(_) => path.display().to_string(),
+        }
     }
 
     #[must_use]

@@ -43,6 +43,46 @@ const SYNONYMS: [(&str, &str); 12] = [
     ("failed", "failure"),
 ];
 
+/// Keys of other tools, and the one here that says the same.
+const FOREIGN_KEYS: [(&str, &str); 24] = [
+    ("env", "environment"),
+    ("environments", "environment"),
+    ("env_vars", "environment"),
+    ("cmd", "command"),
+    ("entrypoint", "command"),
+    ("exec", "command"),
+    ("script", "command"),
+    ("workdir", "working_dir"),
+    ("cwd", "working_dir"),
+    ("dir", "working_dir"),
+    ("healthcheck", "readiness"),
+    ("readiness_probe", "readiness"),
+    ("liveness_probe", "liveness"),
+    ("startup_probe", "startup"),
+    ("availability", "restart"),
+    ("is_daemon", "lifetime"),
+    ("processes", "services"),
+    ("jobs", "tasks"),
+    ("needs", "depends_on"),
+    ("dependencies", "depends_on"),
+    ("is_tty", "tty"),
+    ("is_foreground", "foreground"),
+    ("http_get", "http"),
+    ("period_seconds", "interval"),
+];
+
+/// What to write instead of a key of another tool.
+#[must_use]
+pub fn foreign_key(word: &str, known: &[&str]) -> Option<String> {
+    if matches!(word, "image" | "build" | "container_name") && known.contains(&"command") {
+        return Some("pk runs commands, not containers: write `command: …`".to_owned());
+    }
+    let (_, own) = FOREIGN_KEYS.iter().find(|(other, _)| *other == word)?;
+    known
+        .contains(own)
+        .then(|| format!("the key is called `{own}` here"))
+}
+
 /// ``did you mean `x`?``
 #[must_use]
 pub fn did_you_mean<'a>(

@@ -3,6 +3,7 @@
 //! The parser's own messages speak of its states ("simple key expect ':'"); the cause can
 //! mostly be told from the text around the place.
 
+use super::brackets;
 use super::diagnostic::Diagnostic;
 use super::source::{FileId, Span};
 
@@ -48,6 +49,19 @@ pub(super) fn explain(info: &str, file: FileId, text: &str, at: usize) -> Diagno
         return Diagnostic::syntax(span, "a quoted string that never ends")
             .label("it starts here")
             .help(format!("close it with `{quote}`"));
+    }
+    if let Some(open) = brackets::unclosed(text).filter(|&open| open < at) {
+        let (opener, closer) = if text[open..].starts_with('[') {
+            ('[', ']')
+        } else {
+            ('{', '}')
+        };
+        return Diagnostic::syntax(
+            Span::new(file, open, open + 1),
+            format!("this `{opener}` is never closed"),
+        )
+        .label("opened here")
+        .help(format!("close it with `{closer}`"));
     }
     let diagnostic = Diagnostic::syntax(span, format!("not valid YAML: {}", plain_words(info)));
     let above = text[..line_start]

@@ -158,3 +158,42 @@ api: a service
     let all = Pk::stack(STACK, ["explain"]).stderr("").run();
     all.assert_order(&["db: a service", "api: a service", "migrate: a task"]);
 }
+
+#[test]
+fn what_is_not_acted_on_is_a_warning() {
+    Pk::stack(
+        "services: {a: {command: run, nice: 3}}\n",
+        ["check"],
+    )
+    .stdout(
+        "pk.yaml: 1 service\nwarning: pk.yaml:1:30: `nice` of `a` is not supported by `pk up` in this version yet\n",
+    )
+    .stderr("")
+    .run();
+}
+
+#[test]
+fn every_file_that_was_asked_for_is_named() {
+    Pk::stack(
+        "services: {a: {command: run}}\n",
+        ["check", "-f", "pk.yaml", "-f", "b.yaml"],
+    )
+    .file("b.yaml", "services: {b: {command: run}}\n")
+    .stdout("pk.yaml, b.yaml: 2 services\n")
+    .stderr("")
+    .run();
+}
+
+#[test]
+fn explain_masks_secrets() {
+    let yaml = "\
+services:
+  a:
+    command: [server, --password, hunter2, --url=postgres://u:hush@h/db]
+    readiness: {http: 'http://localhost/?token=abc'}
+    liveness: {exec: ask --api-key=abc}
+";
+    let ended = Pk::stack(yaml, ["explain", "a"]).stderr("").run();
+    ended.assert_hides(&["hunter2", "hush", "abc"]);
+    ended.assert_shows(&["--password ********", "token=********"]);
+}

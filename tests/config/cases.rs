@@ -369,6 +369,54 @@ pub const CASES: &[(&str, &str)] = &[
         "services:\n  web:\n    restrat: always\n  api:\n    comand: run\n",
     ),
     (
+        "command_no_program",
+        "services:\n  a:\n    command: ['']\n  b:\n    command: run\n    startup: {file: ''}\n",
+    ),
+    (
+        "probe_bad_request",
+        "services:\n  a:\n    command: run\n    readiness: {http: {url: 'http://localhost:99999/', method: GIT}}\n    liveness: {http: {url: 'http://localhost/', method: GIT}}\n",
+    ),
+    (
+        "variable_name_bad",
+        "environment: {'A B': 1}\nservices:\n  a:\n    command: run\n",
+    ),
+    (
+        "probe_two_kinds_turned",
+        "services:\n  web:\n    command: run\n    readiness: {tcp: 8080, http: 'http://localhost'}\n  api:\n    command: run\n    readiness: {exec: ''}\n",
+    ),
+    (
+        "include_folder",
+        "include: [.]\nservices:\n  web:\n    command: run\n",
+    ),
+    (
+        "variable_not_text",
+        "services:\n  web:\n    command: run\n    environment: {X: '${NOT_TEXT}', Y: '${NOT_TEXT:-y}'}\n",
+    ),
+    (
+        "yaml_open_brace",
+        "services: {a: {command: x}\ntasks: {b: {command: y}}\n",
+    ),
+    (
+        "port_of_no_unit",
+        "services:\n  web:\n    command: run\n    environment: {A: '${api.ports.http}', B: '${db.ports.sql}'}\n  db: {command: run}\n",
+    ),
+    (
+        "type_slips",
+        "services:\n  a: npm start\n  b:\n    command: run\n    depends_on: a\n    ports: ['8080:80']\n    restart: yes\n    watch: .\n    shell: bash -c\n  c:\n    command: run\n    ports: [3000]\n    restart: true\n",
+    ),
+    (
+        "key_foreign",
+        "processes: {}\nservices:\n  a:\n    env: {A: 1}\n    cmd: run\n    workdir: x\n    healthcheck: {}\n    readiness_probe: {}\n    liveness_probe: {}\n    image: nginx\n    availability: {}\n    is_daemon: true\n    quux: 1\n    zonk: 2\n",
+    ),
+    (
+        "long_line",
+        "services: {a: {command: run, description: 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx', restart: nver, tty: 3}}\n",
+    ),
+    (
+        "stage_names_twice",
+        "tasks:\n  t:\n    pipeline:\n      - {name: a, command: x}\n      - {name: a, command: y}\n      - z\n",
+    ),
+    (
         "name_bad",
         "name: a/b\nservices:\n  web:\n    command: run\n",
     ),

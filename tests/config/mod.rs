@@ -58,6 +58,7 @@ impl Project {
             folder: std::fs::canonicalize(self.path()).unwrap(),
             files: self.files.clone(),
             environment: self.environment.clone(),
+            unreadable: [String::from("NOT_TEXT")].into(),
         })
     }
 

@@ -128,6 +128,7 @@ fn the_file_is_found_from_below() {
         folder: folder.join("x/y"),
         files: Vec::new(),
         environment: project.environment.clone(),
+        unreadable: Default::default(),
     };
     let loaded = load(&request).unwrap();
     assert_eq!(loaded.folder, folder);
@@ -156,4 +157,23 @@ fn the_file_is_found_from_below() {
         text.contains("the file `nope.yaml` does not exist"),
         "{text}"
     );
+}
+
+#[test]
+fn a_folder_in_the_place_of_the_file_is_named() {
+    let project = Project::new();
+    std::fs::create_dir(project.path().join("pk.yaml")).unwrap();
+    let text = project.rendered();
+    assert!(
+        text.contains("`/stack/pk.yaml` is a folder, not a file"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_tilde_is_the_folder_of_the_user() {
+    let project = Project::of("services: {a: {command: run, working_dir: ~/x}}");
+    let loaded = project.load().unwrap();
+    let dir = &loaded.plan.get("a").unwrap().working_dir;
+    assert_eq!(dir, &PathBuf::from("/home/me/x"));
 }

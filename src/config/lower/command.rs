@@ -1,12 +1,14 @@
 //! Commands and pipelines.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{environment, paths};
 use crate::config::context::Cx;
-use crate::config::decode::{Field, NonEmpty};
+use crate::config::decode::{Field, NonEmpty, Spanned};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::raw::command::{RawCommand, RawStage};
+use crate::config::snippet::quoted;
 use crate::config::source::Span;
 use crate::domain::spec::{Command, EnvMap, Program, Stage};
 
@@ -38,6 +40,7 @@ pub(super) fn program(
     match (command_field, pipeline) {
         (Some(raw), None) => Some(Program::Command(command(raw, shell))),
         (None, Some(stages)) => {
+            unique_names(&stages.0, cx);
             let stages = (1..).zip(&stages.0);
             let stages = stages.filter_map(|(number, raw)| stage(number, raw, raw.span, shell, cx));
             Some(Program::Pipeline(stages.collect()))
@@ -65,6 +68,28 @@ pub(super) fn program(
     }
 }
 
+/// A stage is told from the others by its name.
+fn unique_names(stages: &[Spanned<RawStage>], cx: &mut Cx<'_>) {
+    let mut seen: BTreeMap<String, Span> = BTreeMap::new();
+    for (number, stage) in (1..).zip(stages) {
+        let name = match &stage.value {
+            RawStage::Record(record) => record.name.as_ref(),
+            RawStage::Command(_) => None,
+        };
+        let span = name.map_or(stage.span, |name| name.span);
+        let name = name.map_or_else(|| number.to_string(), |name| name.to_string());
+        if let Some(&first) = seen.get(&name) {
+            cx.say(
+                Diagnostic::meaning(span, format!("two stages are named {}", quoted(&name)))
+                    .label("the second one")
+                    .and(first, "the first one")
+                    .help("rename one of them; a stage without a name is named by its number"),
+            );
+        }
+        seen.insert(name, span);
+    }
+}
+
 fn stage(
     number: usize,
     raw: &RawStage,
@@ -88,8 +113,8 @@ fn stage(
             return None;
         }
         cx.say(
-            Diagnostic::meaning(span, "a stage without a `command`")
-                .label("expected `command` in here"),
+            Diagnostic::meaning(span, "this stage has no `command`")
+                .label("expected `command` here"),
         );
         return None;
     };

@@ -24,10 +24,10 @@ pub(in crate::config) fn extend(out: &mut EnvMap, variables: &Field<Variables>, 
                     cx.say(
                         Diagnostic::meaning(
                             item.span,
-                            format!("{} is no `NAME=value`", quoted(item)),
+                            format!("{} is not of the form `NAME=value`", quoted(item)),
                         )
                         .label("expected `NAME=value`")
-                        .help("what pk itself has in its environment every unit gets anyway"),
+                        .help("every unit inherits the environment of pk anyway"),
                     );
                     continue;
                 };
@@ -41,12 +41,16 @@ pub(in crate::config) fn extend(out: &mut EnvMap, variables: &Field<Variables>, 
 
 /// What the operating system takes as a name is more than what a shell does.
 fn is_settable(name: &str, span: Span, cx: &mut Cx<'_>) -> bool {
-    if !name.is_empty() && !name.contains(['=', '\0']) {
+    let odd = |c: char| c == '=' || c.is_whitespace() || c.is_control();
+    if !name.is_empty() && !name.contains(odd) {
         return true;
     }
+    let tidy = name.trim().replace(odd, "_");
+    let help = (!tidy.is_empty()).then(|| format!("did you mean `{tidy}`?"));
     cx.say(
         Diagnostic::meaning(span, format!("{} cannot name a variable", quoted(name)))
-            .label("expected a name without `=`"),
+            .label("expected a name without `=` and blanks")
+            .maybe_help(help),
     );
     false
 }

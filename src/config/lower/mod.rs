@@ -24,7 +24,7 @@ use super::raw::policy::{DependsOn, RawCondition, RawDependency, RawEssential, R
 use super::raw::unit::RawUnit;
 use super::snippet::quoted;
 use super::source::Span;
-use super::suggest::closest;
+use super::suggest::{closest, foreign_key};
 use super::tree::Node;
 use crate::domain::id::UnitName;
 use crate::domain::spec::{
@@ -156,9 +156,10 @@ fn program(
     };
     let misspelt = || {
         let entries = node.as_map().map_or(&[][..], |map| &map.entries);
-        entries
-            .iter()
-            .any(|entry| closest(&entry.key, ["command", "pipeline"]).is_some())
+        entries.iter().any(|entry| {
+            closest(&entry.key, ["command", "pipeline"]).is_some()
+                || foreign_key(&entry.key, &["command"]).is_some()
+        })
     };
     // What is given but could not be read has its diagnostic, as has a unit that is no map.
     let unread = (raw.command.is_none() && given("command"))
@@ -347,8 +348,11 @@ fn pattern(text: &Text, span: Span, cx: &mut Cx<'_>) -> Option<Pattern> {
             let reason = said.lines().next_back().unwrap_or_default();
             let reason = reason.trim_start_matches("error: ").to_owned();
             cx.say(
-                Diagnostic::meaning(span, format!("{} is no regular expression", quoted(text)))
-                    .label(reason),
+                Diagnostic::meaning(
+                    span,
+                    format!("{} is not a valid regular expression", quoted(text)),
+                )
+                .label(reason),
             );
             return None;
         }

@@ -6,8 +6,12 @@ use crate::config::context::Cx;
 use crate::config::decode::Text;
 use crate::config::source::Span;
 
-/// A path, relative to the folder of the file that names it.
+/// A path, relative to the folder of the file that names it; `~/` is the user's own folder.
 pub(in crate::config) fn absolute(path: &Text, span: Span, cx: &Cx<'_>) -> PathBuf {
+    let home = cx.os.get("HOME").filter(|home| home.starts_with('/'));
+    if let (Some(rest), Some(home)) = (path.strip_prefix("~/"), home) {
+        return tidy(&Path::new(home).join(rest));
+    }
     tidy(&cx.sources.get(span.file).folder().join(&**path))
 }
 

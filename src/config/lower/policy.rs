@@ -68,8 +68,11 @@ fn backoff(record: &RestartRecord, cx: &mut Cx<'_>) -> Backoff {
                 backoff.max = max;
             }
             (Some(_), Some(Some(_))) => cx.say(
-                Diagnostic::meaning(text.span, "a backoff that starts above its end")
-                    .label("expected the shorter wait first"),
+                Diagnostic::meaning(
+                    text.span,
+                    "the backoff starts with a longer wait than it ends with",
+                )
+                .label("expected the shorter wait first"),
             ),
             _ => {}
         }
@@ -79,7 +82,8 @@ fn backoff(record: &RestartRecord, cx: &mut Cx<'_>) -> Backoff {
             backoff.factor = factor.0;
         } else {
             cx.say(
-                Diagnostic::meaning(factor.span, "a `factor` below 1").label("expected at least 1"),
+                Diagnostic::meaning(factor.span, "`factor` must be at least 1")
+                    .label("expected at least 1"),
             );
         }
     }
@@ -88,7 +92,7 @@ fn backoff(record: &RestartRecord, cx: &mut Cx<'_>) -> Backoff {
             backoff.jitter = jitter.0;
         } else {
             cx.say(
-                Diagnostic::meaning(jitter.span, "a `jitter` that is no share")
+                Diagnostic::meaning(jitter.span, "`jitter` must be a number from 0 to 1")
                     .label("expected a number from 0 to 1"),
             );
         }
@@ -101,7 +105,7 @@ fn backoff_end(part: &str, whole: &Field<Text>, cx: &mut Cx<'_>) -> Option<Durat
         Ok(duration) => Some(duration.0),
         Err(refusal) => {
             cx.say(
-                Diagnostic::meaning(whole.span, format!("{} is no duration", quoted(part)))
+                Diagnostic::meaning(whole.span, format!("{} is not a duration", quoted(part)))
                     .label("expected a range of waits such as `200ms..30s`")
                     .maybe_help(refusal.help),
             );
@@ -220,7 +224,7 @@ pub(super) fn watch(
     };
     let Some(list) = record.paths.as_ref().filter(|list| !list.0.is_empty()) else {
         cx.say(
-            Diagnostic::meaning(raw.key, "a `watch` that watches nothing")
+            Diagnostic::meaning(raw.key, "this `watch` watches nothing")
                 .label("expected `paths` below it"),
         );
         return None;
@@ -254,7 +258,7 @@ pub(super) fn check_globs(list: &[Spanned<Text>], cx: &mut Cx<'_>) {
     for item in list {
         if let Err(error) = globset::Glob::new(item) {
             cx.say(
-                Diagnostic::meaning(item.span, format!("{} is no glob", quoted(item)))
+                Diagnostic::meaning(item.span, format!("{} is not a valid glob", quoted(item)))
                     .label(error.kind().to_string()),
             );
         }
@@ -264,10 +268,16 @@ pub(super) fn check_globs(list: &[Spanned<Text>], cx: &mut Cx<'_>) {
 pub(super) fn limits(raw: &RawUnit, cx: &mut Cx<'_>) -> Option<Limits> {
     let raw = raw.limits.as_ref()?;
     if let Some(cpus) = raw.cpus.as_ref().filter(|cpus| cpus.0 <= 0.0) {
-        cx.say(Diagnostic::meaning(cpus.span, "no processor at all").label("expected more than 0"));
+        cx.say(
+            Diagnostic::meaning(cpus.span, "`cpus` must be more than 0")
+                .label("expected more than 0"),
+        );
     }
     if let Some(memory) = raw.memory.as_ref().filter(|memory| memory.0 == 0) {
-        cx.say(Diagnostic::meaning(memory.span, "no memory at all").label("expected more than 0"));
+        cx.say(
+            Diagnostic::meaning(memory.span, "`memory` must be more than 0")
+                .label("expected more than 0"),
+        );
     }
     let count = |n: i64| u64::try_from(n).ok();
     Some(Limits {
@@ -312,7 +322,7 @@ pub(super) fn schedule(raw: &Field<Box<RawSchedule>>, cx: &mut Cx<'_>) -> Option
                 cx.say(
                     Diagnostic::meaning(
                         cron.span,
-                        format!("{} is no cron expression", quoted(cron)),
+                        format!("{} is not a valid cron expression", quoted(cron)),
                     )
                     .label(error.to_string())
                     .help("five fields: minute, hour, day of month, month, day of week"),
@@ -325,7 +335,7 @@ pub(super) fn schedule(raw: &Field<Box<RawSchedule>>, cx: &mut Cx<'_>) -> Option
         }
         (Some(every), Some(cron)) => {
             cx.say(
-                Diagnostic::meaning(cron.key, "a schedule with both `every` and `cron`")
+                Diagnostic::meaning(cron.key, "the schedule has both `every` and `cron`")
                     .label("the second")
                     .and(every.key, "the first")
                     .help("keep one of them"),
@@ -334,7 +344,7 @@ pub(super) fn schedule(raw: &Field<Box<RawSchedule>>, cx: &mut Cx<'_>) -> Option
         }
         (None, None) => {
             cx.say(
-                Diagnostic::meaning(raw.key, "a schedule without a time")
+                Diagnostic::meaning(raw.key, "the schedule has no time")
                     .label("expected `every` or `cron` below it"),
             );
             return None;

@@ -34,12 +34,17 @@ pub(super) fn probe(
     around: &Around<'_>,
     cx: &mut Cx<'_>,
 ) -> Option<Probe> {
-    let given = kinds(raw);
+    let mut given = kinds(raw);
+    given.sort_by_key(|&(_, span)| span);
     let check = match given[..] {
         [one] => check(raw, one.0, around, cx)?,
         [] => {
+            // A kind that is given but could not be read was said already.
+            if cx.complained_within(raw.span) {
+                return None;
+            }
             cx.say(
-                Diagnostic::meaning(raw.key, "a probe that checks nothing")
+                Diagnostic::meaning(raw.key, "this probe checks nothing")
                     .label("expected one of the kinds below it")
                     .help(format!("say how: {}", one_of(KINDS))),
             );
@@ -49,7 +54,7 @@ pub(super) fn probe(
             cx.say(
                 Diagnostic::meaning(
                     second.1,
-                    format!("a probe with both `{}` and `{}`", first.0, second.0),
+                    format!("this probe has both `{}` and `{}`", first.0, second.0),
                 )
                 .label("the second kind")
                 .and(first.1, "the first kind")
@@ -63,15 +68,15 @@ pub(super) fn probe(
     {
         cx.say(
             Diagnostic::meaning(given[0].1, "a `log` probe cannot tell that a unit is alive")
-                .label("a line that came once says nothing of later")
+                .label("a line that came once says nothing about later")
                 .help("use it under `readiness` or `startup`"),
         );
         return None;
     }
     if let Some(on_failure) = raw.on_failure.as_ref().filter(|_| role != Role::Readiness) {
         cx.say(
-            Diagnostic::meaning(on_failure.key, "`on_failure` belongs to `readiness` alone")
-                .label("not of this probe")
+            Diagnostic::meaning(on_failure.key, "only `readiness` has `on_failure`")
+                .label("not allowed in this probe")
                 .help("`liveness` and `startup` always restart the unit"),
         );
     }
@@ -109,8 +114,8 @@ pub(super) fn positive(
     };
     if raw.0.is_zero() {
         cx.say(
-            Diagnostic::meaning(raw.span, format!("`{key}` of no length"))
-                .label("expected more than 0"),
+            Diagnostic::meaning(raw.span, format!("`{key}` must be longer than 0"))
+                .label("expected a duration such as `10s`"),
         );
     }
     raw.0
@@ -149,6 +154,13 @@ fn check(raw: &RawProbe, kind: &str, around: &Around<'_>, cx: &mut Cx<'_>) -> Op
         }
         "file" => {
             let file = raw.file.as_ref()?;
+            if file.trim().is_empty() {
+                cx.say(
+                    Diagnostic::meaning(file.span, "the probe names no file")
+                        .label("expected the path of a file"),
+                );
+                return None;
+            }
             Some(Check::File(paths::absolute(file, file.span, cx)))
         }
         "port" => raw.port.as_ref().and_then(|raw| port(raw, around, cx)),
@@ -200,13 +212,20 @@ fn tcp(raw: &Field<Text>, cx: &mut Cx<'_>) -> Option<Check> {
         }),
         _ => {
             cx.say(
-                Diagnostic::meaning(raw.span, format!("{} is no `[HOST:]PORT`", quoted(text)))
-                    .label("expected a port such as `5432`, or `localhost:5432`"),
+                Diagnostic::meaning(
+                    raw.span,
+                    format!("{} is not of the form `[HOST:]PORT`", quoted(text)),
+                )
+                .label("expected a port such as `5432`, or `localhost:5432`"),
             );
             None
         }
     }
 }
+
+const METHODS: [&str; 8] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE",
+];
 
 fn http(raw: &Field<RawHttp>, cx: &mut Cx<'_>) -> Option<HttpCheck> {
     let passing = StatusRange {
@@ -228,25 +247,29 @@ fn http(raw: &Field<RawHttp>, cx: &mut Cx<'_>) -> Option<HttpCheck> {
     };
     let Some(url) = &record.url else {
         cx.say(
-            Diagnostic::meaning(raw.key, "an `http` probe without `url`")
+            Diagnostic::meaning(raw.key, "this `http` probe has no `url`")
                 .label("expected `url` below it"),
         );
         return None;
     };
-    check_url(url, url.span, cx)?;
+    let good_url = check_url(url, url.span, cx);
     let body = match &record.body {
         Some(body) => Some(pattern(body, body.span, cx)?),
         None => None,
     };
     let method = record.method.as_ref().map_or("GET", |method| method);
-    if hyper::Method::from_bytes(method.as_bytes()).is_err() || method.is_empty() {
-        let span = record
-            .method
-            .as_ref()
-            .map_or(raw.span, |method| method.span);
+    let method = method.to_ascii_uppercase();
+    if let Some(raw) = record
+        .method
+        .as_ref()
+        .filter(|_| !METHODS.contains(&&*method))
+    {
+        let help = did_you_mean(&method, METHODS)
+            .unwrap_or_else(|| format!("the methods are {}", one_of(METHODS)));
         cx.say(
-            Diagnostic::meaning(span, format!("{} is no HTTP method", quoted(method)))
-                .label("expected a method such as `GET` or `HEAD`"),
+            Diagnostic::meaning(raw.span, format!("{} is not an HTTP method", quoted(raw)))
+                .label("expected a method such as `GET` or `HEAD`")
+                .help(help),
         );
     }
     let headers = record.headers.as_ref().map_or_else(BTreeMap::new, |table| {
@@ -263,12 +286,16 @@ fn http(raw: &Field<RawHttp>, cx: &mut Cx<'_>) -> Option<HttpCheck> {
             } else {
                 row.span
             };
-            cx.say(Diagnostic::meaning(span, "not allowed in an HTTP header"));
+            cx.say(
+                Diagnostic::meaning(span, "this cannot stand in an HTTP header")
+                    .label("expected visible ASCII characters"),
+            );
         }
     }
+    good_url?;
     Some(HttpCheck {
         url: url.to_string(),
-        method: method.to_ascii_uppercase(),
+        method,
         headers,
         status: record.status.as_ref().map_or_else(
             || vec![passing],
@@ -278,11 +305,28 @@ fn http(raw: &Field<RawHttp>, cx: &mut Cx<'_>) -> Option<HttpCheck> {
     })
 }
 
+/// `any`: the port is that of `auto`, which is 0 until the start.
+fn bad_port(uri: &hyper::Uri, any: bool) -> Option<String> {
+    let authority = uri.authority()?.as_str();
+    let (_, port) = authority[authority.rfind(['@', ']']).unwrap_or(0)..].rsplit_once(':')?;
+    let good = match port.parse::<u16>() {
+        Ok(0) => any,
+        Ok(_) => true,
+        Err(_) => port.is_empty(),
+    };
+    (!good).then(|| "expected a port from 1 to 65535".to_owned())
+}
+
 fn check_url(url: &Text, span: Span, cx: &mut Cx<'_>) -> Option<()> {
     let problem = match url.parse::<hyper::Uri>() {
         Err(error) => error.to_string(),
         Ok(uri) => match (uri.scheme_str(), uri.host()) {
-            (Some("http" | "https"), Some(host)) if !host.is_empty() => return Some(()),
+            (Some("http" | "https"), Some(host)) if !host.is_empty() => {
+                match bad_port(&uri, cx.sources.slice(span).contains(".ports.")) {
+                    Some(problem) => problem,
+                    None => return Some(()),
+                }
+            }
             (Some("http" | "https"), _) => "it names no host".to_owned(),
             _ => "expected `http://` or `https://` at its start".to_owned(),
         },
@@ -298,9 +342,12 @@ fn check_url(url: &Text, span: Span, cx: &mut Cx<'_>) -> Option<()> {
         format!("did you mean `http://{host}{slash}{rest}`?")
     });
     cx.say(
-        Diagnostic::meaning(span, format!("{} is no URL that can be asked", quoted(url)))
-            .label(problem)
-            .maybe_help(suggestion),
+        Diagnostic::meaning(
+            span,
+            format!("{} is not a URL that a probe can request", quoted(url)),
+        )
+        .label(problem)
+        .maybe_help(suggestion),
     );
     None
 }

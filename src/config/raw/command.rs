@@ -23,7 +23,18 @@ pub(in crate::config) enum RawCommand {
 impl Decode for RawCommand {
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         match &node.value {
-            Value::Seq(_) => NonEmpty::decode(node, cx).map(|list| Self::Words(list.0)),
+            Value::Seq(_) => {
+                let words: Vec<Spanned<Text>> = NonEmpty::decode(node, cx)?.0;
+                if let Some(program) = words.first().filter(|word| word.trim().is_empty()) {
+                    cx.say(
+                        Diagnostic::meaning(program.span, "the command names no program")
+                            .label("expected the program to run")
+                            .help("the first item is the program, the others are its arguments"),
+                    );
+                    return None;
+                }
+                Some(Self::Words(words))
+            }
             Value::Map(_) => {
                 cx.say(mismatch(
                     node,
@@ -50,14 +61,17 @@ impl Decode for RawCommand {
                     return None;
                 }
                 if scalar.text.trim().is_empty() {
-                    cx.say(Diagnostic::meaning(node.span, "the command is empty"));
+                    cx.say(
+                        Diagnostic::meaning(node.span, "the command is empty")
+                            .label("expected what to run"),
+                    );
                     return None;
                 }
                 if scalar.text.contains('\0') {
-                    cx.say(Diagnostic::meaning(
-                        node.span,
-                        "the command holds a NUL character",
-                    ));
+                    cx.say(
+                        Diagnostic::meaning(node.span, "the command contains a NUL character")
+                            .label("it cannot be passed to a program"),
+                    );
                     return None;
                 }
                 Some(Self::Script(scalar.text.clone()))

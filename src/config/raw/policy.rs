@@ -13,6 +13,7 @@ use crate::config::decode::{
     Decode, Leaf, NonEmpty, OneOrMany, Refusal, Spanned, Table, Text, decode_leaf, mismatch,
     not_a_choice,
 };
+use crate::config::meant::as_list;
 use crate::config::record::{choice, record};
 use crate::config::tree::{Node, Value, parse_bool};
 use crate::domain::signal::Signal;
@@ -91,10 +92,10 @@ impl Decode for DependsOn {
             Value::Seq(_) => Decode::decode(node, cx).map(Self::Names),
             Value::Map(_) => Decode::decode(node, cx).map(Self::Map),
             Value::Scalar(_) => {
-                cx.say(mismatch(
-                    node,
-                    "a list of names, or a map from name to condition",
-                ));
+                cx.say(
+                    mismatch(node, "a list of names, or a map from name to condition")
+                        .maybe_help(as_list(node)),
+                );
                 None
             }
         }
@@ -334,6 +335,20 @@ impl Leaf for RawPort {
 }
 
 impl Decode for RawPort {
+    fn table_help(node: &Node) -> Option<String> {
+        let first = match &node.value {
+            Value::Seq(items) => items.first(),
+            Value::Scalar(_) | Value::Map(_) => Some(node),
+        };
+        // Of `8080:80` the first is the one outside.
+        let port = match first.map(|node| &node.value) {
+            Some(Value::Scalar(scalar)) => scalar.text.split(':').next()?.parse::<u16>().ok(),
+            _ => None,
+        };
+        let port = port.filter(|&port| port > 0).unwrap_or(8080);
+        Some(format!("give each port a name: `ports: {{http: {port}}}`"))
+    }
+
     fn decode(node: &Node, cx: &mut Cx<'_>) -> Option<Self> {
         decode_leaf(node, cx)
     }

@@ -35,11 +35,12 @@ impl Command {
     }
 }
 
+/// Secrets are masked wherever configuration is shown, and this is how it is shown.
 impl Serialize for Command {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Shell { script, .. } => serializer.serialize_str(script),
-            Self::Exec(argv) => serializer.collect_seq(argv),
+            Self::Shell { script, .. } => serializer.serialize_str(&secret::masked_text(script)),
+            Self::Exec(argv) => serializer.collect_seq(secret::masked_args(argv)),
         }
     }
 }
