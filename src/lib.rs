@@ -12,7 +12,7 @@
 //! | [`logs`] | lines from pipes to readers | domain |
 //! | [`probe`] | one file per kind of check | domain, contain, logs |
 //! | [`supervisor`] | the one event loop, one runner per run | domain, contain, logs, probe |
-//! | [`control`] | the port that every face uses | domain, logs, supervisor |
+//! | [`control`] | the port that every face uses, here and over a socket | domain, logs, supervisor |
 //! | [`cli`] | arguments, output, exit codes; puts all together | everything |
 //!
 //! # A child exits

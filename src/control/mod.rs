@@ -3,6 +3,16 @@
 //! This floor owns how a face reaches a running stack. Every face, in the same process or
 //! not, sees a stack through [`ControlPort`] alone; it must not reach the supervisor in
 //! another way.
+//!
+//! ```text
+//!  face ─► ControlPort ─┬─► LocalPort ──────────────────────────────► supervisor
+//!                       └─► RemotePort ─► socket ─► server ─► LocalPort ─┘
+//!  session: lock, record, socket in the runtime folder; how the socket is found
+//! ```
+//!
+//! No client is waited for: each pulls, at its own pace, from the latest snapshot, the kept
+//! changes and the log, and one that falls behind is told what it missed. The lock of a
+//! session is the one truth of whether a stack runs; files that a dead one left mean nothing.
 
 mod changes;
 mod history;
