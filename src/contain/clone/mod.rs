@@ -321,8 +321,10 @@ struct Dumpable(c_int);
 
 impl Dumpable {
     fn keep(_: &User) -> Self {
+        // Asked once: another thread's child may just have changed it.
+        static FIRST: std::sync::OnceLock<c_int> = std::sync::OnceLock::new();
         // SAFETY: takes and touches no memory.
-        Self(unsafe { libc::prctl(libc::PR_GET_DUMPABLE) })
+        Self(*FIRST.get_or_init(|| unsafe { libc::prctl(libc::PR_GET_DUMPABLE) }))
     }
 }
 
