@@ -278,7 +278,7 @@ async fn follow(
             }
             () = verdict(&mut snapshots), if !ended => ended = true,
             // Stopping always ends, also where nobody reads.
-            () = progress.stalled(STALLED), if ended && asked && showing => break,
+            () = progress.stalled(STALLED), if ended && showing && (asked || stopped(&snapshots)) => break,
             signal = signals.next() => {
                 if ended {
                     // All that is left is to print, to somebody who wants to leave.
@@ -296,6 +296,11 @@ async fn follow(
         unwritable,
         unshown: if showing { progress.unshown(head) } else { 0 },
     }
+}
+
+/// Whether the stack was stopped, by whomever.
+fn stopped(snapshots: &watch::Receiver<Arc<Snapshot>>) -> bool {
+    snapshots.borrow().shutdown.is_some()
 }
 
 async fn ask(port: &LocalPort, how: Shutdown, cause: ShutdownCause) {
@@ -316,7 +321,8 @@ fn opening(ready: &Ready, with_mechanism: bool) -> Vec<String> {
         plural(wanted.units.len(), "unit"),
         ready.file
     )];
-    if with_mechanism {
+    // What is weaker than it could be is never left unsaid.
+    if with_mechanism || containment.mechanism() != contain::Mechanism::Cgroup {
         lines.push(containment.describe());
     }
     let left = containment.left_over().processes;
@@ -324,6 +330,12 @@ fn opening(ready: &Ready, with_mechanism: bool) -> Vec<String> {
         let processes = if left == 1 { "process" } else { "processes" };
         lines.push(format!(
             "ended {left} {processes} that a pk which was killed had left"
+        ));
+    }
+    for path in &containment.left_over().stuck {
+        lines.push(format!(
+            "could not end what a pk which was killed had left in {}",
+            path.display()
         ));
     }
     lines

@@ -191,6 +191,7 @@ impl ControlPort for RemotePort {
                 },
                 Err(WireError::Gone) => Err(PortError::Gone),
                 Err(WireError::Garbled(what)) => Err(PortError::Refused(what)),
+                Err(silent @ WireError::Silent) => Err(PortError::Refused(silent.to_string())),
             }
         })
     }

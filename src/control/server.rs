@@ -108,11 +108,13 @@ async fn run(listener: UnixListener, session: &Session, served: Arc<Served>) {
         loop {
             tokio::select! {
                 () = &mut over => break,
-                Some(client) = clients.accept(&listener) => {
-                    connections.spawn(client);
+                client = clients.accept(&listener) => {
+                    // None: it could not be taken just now; the next one may be.
+                    if let Some(client) = client {
+                        connections.spawn(client);
+                    }
                 }
-                Some(_) = connections.join_next() => {}
-                else => {}
+                _ = connections.join_next(), if !connections.is_empty() => {}
             }
         }
     }

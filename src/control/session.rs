@@ -12,11 +12,13 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::record::Record;
 use super::runtime_folder::RuntimeFolder;
@@ -125,6 +127,18 @@ fn listen(socket: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// Whether somebody listens there. Does not wait: where the backlog is full, as that of a
+/// stopped process comes to be, somebody does.
+fn answers(socket: &Path) -> bool {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let Ok(address) = SocketAddrUnix::new(socket) else {
+        return false;
+    };
+    let connected = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+        .and_then(|client| connect(client, &address));
+    matches!(connected, Ok(()) | Err(Errno::AGAIN))
+}
+
 fn lock_or_find(json: &Path, socket: &Path) -> Result<File, SessionError> {
     let io = |error| SessionError::Io {
         path: json.to_owned(),
@@ -134,7 +148,7 @@ fn lock_or_find(json: &Path, socket: &Path) -> Result<File, SessionError> {
     loop {
         match try_lock(json, true).map_err(io)? {
             Some(lock) => return Ok(lock),
-            None if UnixStream::connect(socket).is_ok() || Instant::now() > deadline => {
+            None if answers(socket) || Instant::now() > deadline => {
                 let found = read(json).map(|record| {
                     Box::new(Found {
                         record,
@@ -230,7 +244,7 @@ pub fn running(folder: &RuntimeFolder) -> io::Result<Vec<Found>> {
             continue;
         }
         let socket = json.with_extension("sock");
-        if UnixStream::connect(&socket).is_err() {
+        if !answers(&socket) {
             if let Ok(Some(_lock)) = try_lock(&json, false) {
                 let _ = fs::remove_file(&socket);
                 let _ = fs::remove_file(&json);

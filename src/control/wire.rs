@@ -27,6 +27,9 @@ pub enum WireError {
     /// Nobody listens, or no longer.
     #[error("the stack is no longer there")]
     Gone,
+    /// Somebody listens and does not answer.
+    #[error("the pk that runs the stack does not answer (is it stopped, by Ctrl-Z perhaps?)")]
+    Silent,
     #[error("the running stack says: {}", .0.message)]
     Refused(Box<Problem>),
     #[error("the answer of the running stack cannot be understood: {0}")]
@@ -35,6 +38,18 @@ pub enum WireError {
 
 /// How long a connection may take. The backlog of a listener that is full is waited for.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long the head of an answer may take, beyond what a query itself asks to wait for. A pk
+/// that is stopped by a signal accepts connections and says nothing.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// What the query says of how long it may take: `wait=10s`.
+fn asked_to_wait(path: &str) -> Duration {
+    let query = path.split_once('?').map_or("", |(_, query)| query);
+    let wait = query.split('&').find_map(|part| part.strip_prefix("wait="));
+    wait.and_then(|wait| crate::domain::text::parse_duration(wait).ok())
+        .unwrap_or_default()
+}
 
 async fn send(
     socket: &Path,
@@ -59,9 +74,10 @@ async fn send(
         .header("content-type", "application/json")
         .body(Full::new(Bytes::from(body)))
         .map_err(|error| WireError::Garbled(error.to_string()))?;
-    let response = sender
-        .send_request(request)
+    let limit = ANSWER + asked_to_wait(path);
+    let response = tokio::time::timeout(limit, sender.send_request(request))
         .await
+        .map_err(|_| WireError::Silent)?
         .map_err(|_| WireError::Gone)?;
     if response.status() == StatusCode::OK {
         return Ok(response);

@@ -72,9 +72,13 @@ pub fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
         }
         rest = after;
     }
-    let fraction = Duration::try_from_secs_f64(total / 1e9).map_err(|_| QuantityError::TooLarge)?;
-    Duration::from_nanos(exact)
-        .checked_add(fraction)
+    // One bound for whole numbers and fractions: what fits a count of nanoseconds.
+    if total >= u64::MAX as f64 {
+        return Err(QuantityError::TooLarge);
+    }
+    exact
+        .checked_add(total as u64)
+        .map(Duration::from_nanos)
         .ok_or(QuantityError::TooLarge)
 }
 
@@ -265,6 +269,10 @@ mod tests {
         assert_eq!(parse_duration("s"), Err(QuantityError::NotANumber));
         assert_eq!(parse_duration("-1s"), Err(QuantityError::NotANumber));
         assert_eq!(parse_duration(""), Err(QuantityError::NotANumber));
+        assert_eq!(
+            parse_duration("10000000000000000000.5s"),
+            Err(QuantityError::TooLarge)
+        );
         assert_eq!(
             parse_duration("999999999999h"),
             Err(QuantityError::TooLarge)

@@ -163,8 +163,12 @@ impl Runner {
         let status = RunStatus(statuses.unwrap_or_else(|_| vec![ExitStatus::Code(-1)]));
         let empty = group.is_empty().await.unwrap_or(false);
         self.report(Fact::LeaderExited { status, empty });
-        while self.until(&group, group.emptied()).await.is_err() {
-            // The process table could not be read just now; the group may not be empty.
+        let mut noted = false;
+        while let Err(error) = self.until(&group, group.emptied()).await {
+            // It could not be told just now; the group may not be empty.
+            if !std::mem::replace(&mut noted, true) {
+                self.note(&format!("cannot tell whether it has ended: {error}"));
+            }
             self.pause(&group).await;
         }
 

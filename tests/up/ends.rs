@@ -148,3 +148,17 @@ fn a_lost_reader_ends_the_stack() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(output.status.code(), Some(141));
 }
+
+#[test]
+fn in_ci_a_wait_that_ran_out_is_a_failure() {
+    let yaml = "\
+services:
+  never: {command: [sleep, '1000'], readiness: {file: never-there}}
+tasks:
+  late: {command: 'true', depends_on: [never], timeouts: {wait: 200ms}}
+";
+    Pk::stack(yaml, ["up", "--ci"])
+        .code(1)
+        .run()
+        .assert_shows(&["late was skipped: waited 200ms for never"]);
+}

@@ -101,6 +101,10 @@ pub fn failed(error: &WireError, output: &Output) -> End {
             output.error("the stack has just ended", None);
             End::NotThere
         }
+        WireError::Silent => {
+            output.error(&error.to_string(), None);
+            End::TimedOut
+        }
         WireError::Refused(problem) => {
             output.error(&problem.message, problem.hint.as_deref());
             End::Denied

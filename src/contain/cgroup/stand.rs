@@ -15,6 +15,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Access, AtFlags, CWD, FlockOperation, accessat, flock};
 use rustix::io::Errno;
@@ -25,6 +26,9 @@ use super::left_over::{LeftOver, clear, clear_left_overs};
 use super::{Cgroup, CreateError, open_dir};
 use crate::contain::census;
 use crate::contain::limits::{LimitError, Limits, why_missing};
+
+/// How long somebody else may look at the place of a stand.
+const LOCK_LIMIT: Duration = Duration::from_secs(1);
 
 /// What the name of every stand begins with.
 pub(super) const PREFIX: &str = "pk.";
@@ -97,6 +101,7 @@ impl Stand {
             }
         })?;
         let path = own.join(name_of(getpid()));
+        let deadline = Instant::now() + LOCK_LIMIT;
         let lock = loop {
             match fs::create_dir(&path) {
                 Ok(()) => {}
@@ -107,7 +112,10 @@ impl Stand {
             match lock(&path) {
                 Ok(Some(lock)) => break lock,
                 // Somebody looks whether it is left over, and finds that it is not.
-                Ok(None) => std::thread::yield_now(),
+                Ok(None) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Ok(None) => return Err(refused(Errno::BUSY.into())),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(refused(error)),
             }

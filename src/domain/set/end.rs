@@ -38,7 +38,7 @@ impl UnitSet {
             ShutdownCause::EndsWith(name.clone())
         } else if essential {
             ShutdownCause::Essential(name.clone())
-        } else if failed && self.options.abort_on_failure {
+        } else if self.options.abort_on_failure && (failed || waited_in_vain(outcome)) {
             ShutdownCause::Aborted(name.clone())
         } else {
             return;
@@ -147,4 +147,10 @@ impl UnitSet {
             }
         }
     }
+}
+
+/// Whether it was skipped for want of time, which is a failure of its own: what failed or was
+/// stopped before it is told of elsewhere.
+fn waited_in_vain(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Skipped(Skip::WaitTimeout { .. }))
 }
