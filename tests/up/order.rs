@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::harness::Pk;
+use crate::harness::{Pk, poll};
 
 /// Three services, each of which says when it is asked to stop, and a task between.
 const SHOP: &str = "\
@@ -137,7 +137,8 @@ services:
 ";
     let pk = Pk::stack(yaml, ["up"]).start();
     pk.wait_for("parent > ready");
-    assert!(pk.members().len() >= 4, "{:#?}", pk.members());
+    // The shell does not wait until what it started has executed its program.
+    poll("four processes", || (pk.members().len() >= 4).then_some(()));
     pk.signal(Signal::INT);
     pk.wait().assert_code(130);
 }
