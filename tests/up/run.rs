@@ -129,3 +129,15 @@ fn an_argument_never_becomes_a_command() {
         )
         .run();
 }
+
+#[test]
+fn a_weaker_hold_is_said() {
+    let args = ["run", "--containment", "process-group", "exec", "--", "x"];
+    let ended = Pk::stack(STACK, args).run();
+    assert!(
+        ended
+            .stderr()
+            .contains("held in process groups (asked for)"),
+        "{ended}"
+    );
+}
