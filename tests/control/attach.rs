@@ -20,7 +20,8 @@ fn a_terminal_shows_the_stack_and_leaves_it_running() {
     command
         .args([
             "-qefc",
-            &format!("{} up", up.get_program().display()),
+            // Without `exec` a `sh` of dash stays between, and ends by the signal itself.
+            &format!("exec {} up", up.get_program().display()),
             "/dev/null",
         ])
         .current_dir(pk.folder())
