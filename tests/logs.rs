@@ -131,7 +131,7 @@ async fn a_stranger_that_keeps_the_pipe_and_floods_it_holds_up_nothing() {
     let mut stranger = std::process::Command::new("sh")
         .args([
             "-c",
-            &format!("exec yes >/proc/{pid}/fd/1 2>/proc/{pid}/fd/2"),
+            &format!("exec >/proc/{pid}/fd/1 2>/proc/{pid}/fd/2; yes & exec sleep 1000"),
         ])
         .spawn()
         .unwrap();
