@@ -133,6 +133,7 @@ pub enum Mechanism {
     Auto,
     Cgroup,
     ProcessGroup,
+    PidNamespace,
 }
 
 impl From<Mechanism> for Choice {
@@ -141,6 +142,7 @@ impl From<Mechanism> for Choice {
             Mechanism::Auto => Self::Auto,
             Mechanism::Cgroup => Self::Only(contain::Mechanism::Cgroup),
             Mechanism::ProcessGroup => Self::Only(contain::Mechanism::ProcessGroup),
+            Mechanism::PidNamespace => Self::Only(contain::Mechanism::PidNamespace),
         }
     }
 }
