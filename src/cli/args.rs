@@ -64,6 +64,7 @@ pub enum Command {
     Disable(running::Disable),
     Scale(running::Scale),
     Wait(running::Wait),
+    Reload(running::Reload),
     /// Look for mistakes in the file, and show every one of them.
     Check,
     /// Show the file as pk understands it: merged, filled in, secrets masked.
@@ -110,6 +111,9 @@ pub struct Up {
     /// ready.
     #[arg(long)]
     pub ci: bool,
+    /// Reload whenever the file, or one that it includes, is saved.
+    #[arg(long)]
+    pub reload: bool,
     #[command(flatten)]
     pub hold: Hold,
 }
