@@ -2,6 +2,7 @@
 
 mod ends;
 mod failures;
+mod hung;
 mod order;
 mod output;
 mod pipelines;
