@@ -3,6 +3,7 @@
 mod ends;
 mod failures;
 mod hung;
+mod kept;
 mod order;
 mod output;
 mod pipelines;
