@@ -25,6 +25,7 @@ pub mod explain;
 pub mod graph;
 pub mod health;
 pub mod id;
+pub mod keys;
 pub mod machine;
 pub mod outcome;
 pub mod pace;

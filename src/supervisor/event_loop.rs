@@ -153,6 +153,7 @@ impl<H: Host> EventLoop<H> {
                 } => {
                     self.host.stop_command(run, command, limit);
                 }
+                Effect::TypeKeys { run, keys } => self.host.type_keys(run, keys),
                 Effect::Kill { run } => self.host.kill(run),
                 Effect::Arm(armed) => self.deadlines.arm(armed),
                 Effect::Reply { id, answer } => {

@@ -25,6 +25,7 @@ pub(super) trait Host: Send + 'static {
     fn stop_probe(&mut self, run: RunId, role: ProbeRole);
     fn signal(&mut self, run: RunId, signal: Signal, scope: Scope);
     fn stop_command(&mut self, run: RunId, command: Command, limit: Duration);
+    fn type_keys(&mut self, run: RunId, keys: Vec<u8>);
     fn kill(&mut self, run: RunId);
     /// The run is over: nothing is asked of it any more.
     fn forget(&mut self, run: RunId);
@@ -90,6 +91,10 @@ impl Host for Runners {
 
     fn stop_command(&mut self, run: RunId, command: Command, limit: Duration) {
         self.ask(run, Ask::StopCommand(command, limit));
+    }
+
+    fn type_keys(&mut self, run: RunId, keys: Vec<u8>) {
+        self.ask(run, Ask::TypeKeys(keys));
     }
 
     fn kill(&mut self, run: RunId) {

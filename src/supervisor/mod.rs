@@ -13,6 +13,7 @@
 //! Log lines do not come through here: a runner pumps them into the store, and faces pull
 //! them from there.
 
+mod bounds;
 mod deadlines;
 mod event_loop;
 mod handle;
@@ -23,7 +24,7 @@ mod runner;
 #[cfg(test)]
 mod scripted_host;
 mod stats;
-#[expect(dead_code, reason = "runners feed it in the next step")]
+mod streams;
 mod terminal;
 #[cfg(test)]
 mod tests;

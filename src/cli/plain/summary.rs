@@ -78,6 +78,7 @@ fn has_run(failure: &Failure) -> bool {
         Failure::Spawn(_) | Failure::SpawnTimeout(_) => false,
         Failure::Exit(_)
         | Failure::Stage { .. }
+        | Failure::OutOfMemory { .. }
         | Failure::TimedOut(_)
         | Failure::NotReady { .. }
         | Failure::Startup(_)

@@ -166,7 +166,12 @@ impl Group {
         let executables = spawn::resolve(request)?;
         let cgroup = self.make_cgroup().map_err(failed(request, 0))?;
         let spawned = spawn::spawn(request, &executables, inner.number(), cgroup);
-        let Spawned { children, outputs } = match spawned {
+        let Spawned {
+            children,
+            outputs,
+            input,
+            terminal,
+        } = match spawned {
             Ok(spawned) => spawned,
             Err(error) => {
                 // Stages that had been started may have made members of their own.
@@ -182,7 +187,12 @@ impl Group {
         inner.children.extend(children.iter().cloned());
         inner.proven_empty = false;
         inner.spared = false;
-        Ok(Running { children, outputs })
+        Ok(Running {
+            children,
+            outputs,
+            input,
+            terminal,
+        })
     }
 
     fn make_cgroup(&self) -> Result<Option<&Cgroup>, SpawnCause> {

@@ -9,6 +9,8 @@
 //! the way of what is typed to the run that is there. It must not touch a descriptor: runners
 //! do.
 
+mod alternate;
+pub(super) mod pump;
 mod screen;
 
 use std::collections::HashMap;

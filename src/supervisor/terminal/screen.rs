@@ -92,13 +92,15 @@ impl Screen {
         self.wake.send_replace(());
     }
 
-    /// A new run begins: with an empty screen.
-    pub(in crate::supervisor) fn begin(&self) {
+    /// A new run begins, with an empty screen of the size that is returned.
+    pub(in crate::supervisor) fn begin(&self) -> TerminalSize {
         let mut state = self.lock();
-        state.parser = parser(state.size);
+        let size = state.size;
+        state.parser = parser(size);
         state.generation += 1;
         drop(state);
         self.wake.send_replace(());
+        size
     }
 
     /// Its size now, and each that follows.
