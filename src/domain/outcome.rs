@@ -131,9 +131,7 @@ impl Failure {
         let text = self.to_string();
         // Which stage it was is no particular: without it nobody knows whom to ask.
         let stage = match self {
-            Self::Spawn(_) | Self::OutOfMemory { .. } if text.starts_with("stage ") => {
-                text.find(": ").map_or(0, |at| at + 2)
-            }
+            Self::Spawn(_) if text.starts_with("stage ") => text.find(": ").map_or(0, |at| at + 2),
             Self::Spawn(_)
             | Self::Exit(_)
             | Self::Stage { .. }
@@ -152,8 +150,11 @@ impl Failure {
         let end = end.map_or(text.len(), |end| stage + end);
         match self {
             Self::Stage { .. } | Self::Exit(_) => text,
+            Self::OutOfMemory {
+                stage: Some(stage), ..
+            } => format!("stage {stage}: out of memory"),
+            Self::OutOfMemory { stage: None, .. } => "out of memory".to_owned(),
             Self::Spawn(_)
-            | Self::OutOfMemory { .. }
             | Self::SpawnTimeout(_)
             | Self::TimedOut(_)
             | Self::NotReady { .. }
