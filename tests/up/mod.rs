@@ -1,5 +1,6 @@
 //! Whole stacks of real processes, from `pk up` to an empty process table.
 
+mod bounds;
 mod ends;
 mod failures;
 mod hung;
@@ -9,4 +10,5 @@ mod output;
 mod pipelines;
 mod run;
 mod signals;
+mod terminals;
 mod told;
