@@ -30,7 +30,7 @@ use crate::domain::health::probe_of;
 use crate::domain::id::{RunId, UnitName};
 use crate::domain::outcome::{Member, RunStatus};
 use crate::domain::signal::Signal;
-use crate::domain::spec::{Command, Program, UnitSpec};
+use crate::domain::spec::{Command, Lifetime, Program, UnitSpec};
 use crate::domain::stop::REAP_LIMIT;
 use crate::logs::{LogSink as _, MemoryStore, Origin, Stream, pump};
 use crate::probe::{Prober, Surroundings};
@@ -84,6 +84,7 @@ pub(super) fn spawn(
         probes: HashMap::new(),
         helpers: JoinSet::new(),
         name_survivors_at: None,
+        asked_to_stop: false,
     };
     tokio::spawn(async move {
         let mut last_word = LastWord {
@@ -124,6 +125,7 @@ struct Runner {
     probes: HashMap<ProbeRole, Probing>,
     helpers: JoinSet<()>,
     name_survivors_at: Option<Instant>,
+    asked_to_stop: bool,
 }
 
 /// A probe that is ready to begin, or has begun.
@@ -162,7 +164,12 @@ impl Runner {
         let statuses = self.until(&group, running.exited()).await;
         let status = RunStatus(statuses.unwrap_or_else(|_| vec![ExitStatus::Code(-1)]));
         let empty = group.is_empty().await.unwrap_or(false);
+        let launched = self.spec.lifetime == Lifetime::Launched
+            && status.failure(&self.spec).is_none();
         self.report(Fact::LeaderExited { status, empty });
+        if launched {
+            self.until_asked_to_stop(&group).await;
+        }
         let mut noted = false;
         while let Err(error) = self.until(&group, group.emptied()).await {
             // It could not be told just now; the group may not be empty.
@@ -180,10 +187,13 @@ impl Runner {
         // After the limit the pumps are dropped, which closes their streams.
         let _ = drained.await;
         // A stop command that saw the run end may still have its last word to say.
-        let spoken = timeout(LAST_WORD_LIMIT, async {
-            while self.helpers.join_next().await.is_some() {}
-        });
-        let _ = spoken.await;
+        // What others hold is stopped by that command alone, within the grace period.
+        let limit = if launched {
+            self.spec.shutdown.timeout
+        } else {
+            LAST_WORD_LIMIT
+        };
+        self.last_words(limit, &group).await;
         while group.release().await.is_err() {
             // Somebody joined the group since it was empty.
             let _ = group.kill();
@@ -227,12 +237,47 @@ impl Runner {
         }
     }
 
+    /// Lets helpers end within the limit.
+    async fn last_words(&mut self, limit: Duration, group: &Group) {
+        let late = tokio::time::sleep(limit);
+        tokio::pin!(late);
+        loop {
+            tokio::select! {
+                done = self.helpers.join_next() => if done.is_none() {
+                    return;
+                },
+                ask = self.asked.recv() => match ask {
+                    Some(ask) => self.answer(ask, group),
+                    None => return,
+                },
+                () = &mut late => return,
+            }
+        }
+    }
+
+    /// Resolves once the run has been asked to stop, by whatever means.
+    async fn until_asked_to_stop(&mut self, group: &Arc<Group>) {
+        while !self.asked_to_stop {
+            match self.asked.recv().await {
+                Some(ask) => self.answer(ask, group),
+                None => {
+                    let _ = group.kill();
+                    return;
+                }
+            }
+        }
+    }
+
     async fn pause(&mut self, group: &Arc<Group>) {
         self.until(group, tokio::time::sleep(Duration::from_millis(20)))
             .await;
     }
 
     fn answer(&mut self, ask: Ask, group: &Group) {
+        self.asked_to_stop |= match &ask {
+            Ask::Signal(..) | Ask::Kill | Ask::StopCommand(..) => true,
+            Ask::StartProbe(_) | Ask::SlowProbe(_) | Ask::StopProbe(_) => false,
+        };
         match ask {
             Ask::Signal(signal, scope) => {
                 if let Err(error) = group.signal(signal, scope) {

@@ -31,6 +31,7 @@ impl UnitSet {
             Essential::Any => failed || skipped || completed,
             Essential::Failure => failed,
             Essential::Skipped => skipped,
+            Essential::FailureOrSkipped => failed || skipped,
         };
         let is =
             |unit: &Option<_>| unit.as_ref() == Some(&instance.unit) || unit.as_ref() == Some(name);
