@@ -292,6 +292,8 @@ impl UnitSet {
     }
 
     fn touch_all(&mut self) {
+        // Each once: what was touched before is among them, or gone.
+        self.touched.clear();
         self.touched.extend(self.order.iter().copied());
     }
 }
