@@ -15,13 +15,15 @@ use tokio::sync::watch;
 
 use super::args::{self, Place};
 use super::exit::{self, End};
-use super::inspect::plural;
+use super::foreign;
+use super::inspect::{self, plural};
 use super::output::{Output, reason};
 use super::plain::{Face, Printer, Progress, TaskOutput, WriteError};
 use super::resolve::{self, Mistake, Wanted};
 use super::running::{self, join};
 use super::signals::Signals;
 use super::stack;
+use crate::config::foreign::Foreign;
 use crate::contain::{self, Containment};
 use crate::control::{self, ControlPort, LocalPort, Record, RuntimeFolder, Session, SessionError};
 use crate::domain::event::{Command, Shutdown, ShutdownCause};
@@ -36,8 +38,19 @@ const STALLED: Duration = Duration::from_secs(2);
 
 pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
     // The only face so far: the flag asks for what there is.
-    let _ = args.no_tui;
-    let ready = match prepare(place, args.hold, output, |plan| resolve::up(args, plan)) {
+    let _ = (args.no_tui, args.tui);
+    if args.dry_run {
+        return inspect::dry_run(place, &args.foreign, output);
+    }
+    if args.detached {
+        let help = "start it in a terminal of its own, or by a service manager";
+        output.error("this version of pk cannot detach", Some(help));
+        return End::Usage;
+    }
+    let meant = foreign::meant(&args.foreign);
+    let ready = match prepare(place, meant, args.hold, output, |plan| {
+        resolve::up(args, plan)
+    }) {
         Ok(ready) => ready,
         Err(end) => return end,
     };
@@ -72,7 +85,10 @@ pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
 type Opened = (Session, UnixListener);
 
 pub fn run(place: &Place, args: &args::Run, output: &Output) -> End {
-    let ready = match prepare(place, args.hold, output, |plan| resolve::run(args, plan)) {
+    let meant = Foreign::default();
+    let ready = match prepare(place, meant, args.hold, output, |plan| {
+        resolve::run(args, plan)
+    }) {
         Ok(ready) => ready,
         Err(end) => return end,
     };
@@ -96,11 +112,25 @@ struct Ready {
 
 fn prepare(
     place: &Place,
+    meant: Foreign,
     hold: args::Hold,
     output: &Output,
     resolve: impl FnOnce(Arc<Plan>) -> Result<Wanted, Vec<Mistake>>,
 ) -> Result<Ready, End> {
-    let loaded = stack::load(place, output)?;
+    let loaded = foreign::load(place, &meant, output)?;
+    let choose = || {
+        Containment::choose(hold.containment.into()).map_err(|error| {
+            output.error(&error.to_string(), None);
+            End::Failed
+        })
+    };
+    let (loaded, containment) = if loaded.env_commands.is_empty() {
+        (loaded, None)
+    } else {
+        let containment = choose()?;
+        let loaded = foreign::with_commands(loaded, place, meant, &containment, output)?;
+        (loaded, Some(containment))
+    };
     if let Some(note) = stack::passed_over(&loaded) {
         output.note(&note);
     }
@@ -110,7 +140,8 @@ fn prepare(
         .iter()
         .next()
         .map_or_else(PathBuf::new, |file| file.path().to_owned());
-    let wanted = match resolve(Arc::new(loaded.plan)) {
+    let plan = foreign::runnable(loaded.plan, &loaded.unhonoured, output);
+    let wanted = match resolve(plan) {
         Ok(wanted) => wanted,
         Err(mistakes) => {
             for mistake in mistakes {
@@ -126,10 +157,7 @@ fn prepare(
         }
         return Err(End::Usage);
     }
-    let containment = Containment::choose(hold.containment.into()).map_err(|error| {
-        output.error(&error.to_string(), None);
-        End::Failed
-    })?;
+    let containment = containment.map_or_else(choose, Ok)?;
     Ok(Ready {
         file,
         path,

@@ -15,7 +15,9 @@ pub mod exit;
 pub mod plain;
 pub mod style;
 
+mod convert;
 mod explain;
+mod foreign;
 mod graph;
 mod inspect;
 mod live;
@@ -73,7 +75,8 @@ fn run(cli: &Cli, output: &Output) -> End {
     match &cli.command {
         Command::Up(up) => live::up(place, up, output),
         Command::Run(run) => live::run(place, run, output),
-        Command::Check => inspect::check(place, output),
+        Command::Check(args) => inspect::check(place, &args.foreign, output),
+        Command::Convert(args) => convert::convert(place, args, output),
         Command::Config(config) => inspect::config(place, config.output, output),
         Command::Explain(args) => match running::find(place, output) {
             Ok(Some(found)) => show::explain(&found, args.unit.as_deref(), args.output, output),

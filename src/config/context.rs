@@ -46,8 +46,6 @@ pub(super) struct Cx<'a> {
     pub listed: FxHashSet<&'static str>,
     /// Env files that were read, by their path.
     pub env_files: FxHashMap<PathBuf, Rc<EnvMap>>,
-    /// A file of another tool: what can never hold is a warning.
-    pub lenient: bool,
     /// Regular expressions that were proved valid.
     pub patterns: FxHashSet<Arc<str>>,
     suggestions: u32,
@@ -65,7 +63,6 @@ impl<'a> Cx<'a> {
             units: None,
             listed: FxHashSet::default(),
             env_files: FxHashMap::default(),
-            lenient: false,
             patterns: FxHashSet::default(),
             suggestions: 0,
         }

@@ -79,8 +79,9 @@ pub fn discover(folder: &Path) -> Result<Found, NotFound> {
             let paths = names.iter().map(|name| candidate.join(name));
             paths.filter(|path| path.is_file()).collect()
         };
-        let (ours, theirs): (Vec<PathBuf>, Vec<PathBuf>) =
-            here(&COMPOSE).into_iter().partition(|path| has_processes(path));
+        let (ours, theirs): (Vec<PathBuf>, Vec<PathBuf>) = here(&COMPOSE)
+            .into_iter()
+            .partition(|path| has_processes(path));
         let mut all = Vec::new();
         let kinds = [
             (here(&NAMES), Format::Native),

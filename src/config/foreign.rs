@@ -72,28 +72,60 @@ pub fn format_of(path: &Path) -> Format {
         Format::Native
     } else if lower.starts_with("procfile") || lower.ends_with("procfile") {
         Format::Procfile
-    } else if lower.contains("process-compose") || has_processes(path) {
+    } else if lower.contains("process-compose") || is_process_compose(path) {
         Format::ProcessCompose
     } else {
         Format::Native
     }
 }
 
+/// Keys that stand at the top of a process-compose file and of no file of pk.
+const KEYS: [&str; 17] = [
+    "processes",
+    "process",
+    "version",
+    "vars",
+    "extends",
+    "env_cmds",
+    "is_strict",
+    "log_level",
+    "log_length",
+    "log_location",
+    "log_configuration",
+    "log_format",
+    "ordered_shutdown",
+    "is_tui_disabled",
+    "disable_env_expansion",
+    "mcp_server",
+    "x-process-compose",
+];
+
 /// Whether the top of the file names `processes`, as no other file does.
 pub(super) fn has_processes(path: &Path) -> bool {
-    let Ok(text) = std::fs::read_to_string(path) else {
-        return false;
-    };
+    std::fs::read_to_string(path).is_ok_and(|text| has_top_key(&text, &KEYS[..1]))
+}
+
+fn is_process_compose(path: &Path) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|text| {
+        has_top_key(&text, &KEYS[..1])
+            || (has_top_key(&text, &KEYS) && !has_top_key(&text, &["services", "tasks", "include"]))
+    })
+}
+
+/// Looks at the text alone, which need not be YAML before it is expanded.
+fn has_top_key(text: &str, keys: &[&str]) -> bool {
     let text = text.trim_start_matches('\u{feff}');
     if text.trim_start().starts_with('{') {
-        return text.contains("processes");
+        return keys.iter().any(|key| text.contains(&format!("\"{key}\"")));
     }
     text.lines().any(|line| {
         let line = line.trim_start_matches(['"', '\'']);
-        line.strip_prefix("processes").is_some_and(|rest| {
-            rest.trim_start_matches(['"', '\''])
-                .trim_start()
-                .starts_with(':')
+        keys.iter().any(|key| {
+            line.strip_prefix(key).is_some_and(|rest| {
+                rest.trim_start_matches(['"', '\''])
+                    .trim_start()
+                    .starts_with(':')
+            })
         })
     })
 }

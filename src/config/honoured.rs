@@ -124,7 +124,11 @@ pub(super) fn of_process(spec: &UnitSpec, span: Span, cx: &Cx<'_>, out: &mut Vec
     };
     add("is_tty", spec.tty != Tty::No && !spec.stdin, true);
     add("is_interactive", spec.tty != Tty::No && spec.stdin, true);
-    add("shutdown.send_keys", !spec.shutdown.send_keys.is_empty(), true);
+    add(
+        "shutdown.send_keys",
+        !spec.shutdown.send_keys.is_empty(),
+        true,
+    );
     add("watch", spec.watch.is_some(), true);
     add("log_location", spec.logs.file.is_some(), true);
     add("schedule", spec.schedule.is_some(), true);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::context::Cx;
-use super::diagnostic::{Diagnostic, Severity};
+use super::diagnostic::Diagnostic;
 use super::lower::{Edge, Lowered};
 use super::snippet::quoted;
 use super::source::Span;
@@ -187,10 +187,7 @@ fn check_condition(condition: Condition, span: Span, on: &Lowered, cx: &mut Cx<'
             })
         }
     };
-    if let Some(mut diagnostic) = diagnostic {
-        if cx.lenient {
-            diagnostic.severity = Severity::Warning;
-        }
+    if let Some(diagnostic) = diagnostic {
         cx.say(diagnostic);
     }
 }

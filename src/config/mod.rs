@@ -15,8 +15,8 @@
 //! all mistakes of all files. The stages up to `tree`, interpolation and the diagnostics know
 //! nothing of pk's own keys.
 
-pub mod diagnostic;
 pub mod convert;
+pub mod diagnostic;
 pub mod discover;
 pub mod dotenv;
 pub mod foreign;
@@ -53,8 +53,8 @@ use std::sync::Arc;
 use crate::domain::id::UnitName;
 use crate::domain::plan::Plan;
 use context::Cx;
-use foreign::{EnvCommand, Foreign, Format, Read};
 pub use diagnostic::{Diagnostic, Kind, Report, Severity};
+use foreign::{EnvCommand, Foreign, Format, Read};
 pub use honoured::Unhonoured;
 pub use render::{to_json, to_yaml};
 pub use schema::schema;

@@ -164,8 +164,8 @@ impl Runner {
         let statuses = self.until(&group, running.exited()).await;
         let status = RunStatus(statuses.unwrap_or_else(|_| vec![ExitStatus::Code(-1)]));
         let empty = group.is_empty().await.unwrap_or(false);
-        let launched = self.spec.lifetime == Lifetime::Launched
-            && status.failure(&self.spec).is_none();
+        let launched =
+            self.spec.lifetime == Lifetime::Launched && status.failure(&self.spec).is_none();
         self.report(Fact::LeaderExited { status, empty });
         if launched {
             self.until_asked_to_stop(&group).await;

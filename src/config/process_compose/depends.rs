@@ -14,7 +14,7 @@ use crate::config::snippet::quoted;
 use crate::config::source::Span;
 use crate::config::suggest::{did_you_mean, one_of};
 use crate::config::tree::{Map, Node, Value};
-use crate::domain::spec::{Check, Condition};
+use crate::domain::spec::{Check, Condition, RestartPolicy};
 
 const WORDS: [(&str, Condition); 5] = [
     ("process_started", Condition::Started),
@@ -155,6 +155,20 @@ fn settled(wish: &Wish, on: &Lowered, strict: bool, cx: &mut Cx<'_>) -> (Conditi
         });
         condition = Condition::Started;
     }
+    if matches!(condition, Condition::Completed | Condition::Succeeded)
+        && spec.restart.policy == RestartPolicy::Always
+    {
+        cx.say(
+            Diagnostic::warning(
+                wish.place,
+                format!("{shown} is always restarted and never stays completed"),
+            )
+            .label("its start is waited for instead")
+            .and(on.key, format!("{shown} is defined here"))
+            .help("write `condition: process_started`, or `process_healthy` with a probe"),
+        );
+        condition = Condition::Started;
+    }
     if spec.disabled {
         let message = format!("{shown} is disabled");
         cx.say(if strict {
@@ -195,7 +209,10 @@ fn wishes(process: &Node, cx: &mut Cx<'_>) -> Vec<Wish> {
                     Value::Scalar(word) if word.is_null() => (None, on.key_span),
                     Value::Scalar(word) => {
                         other_form(on.value.span, cx);
-                        (Some(self::word(&word.text, on.value.span, cx)?), on.value.span)
+                        (
+                            Some(self::word(&word.text, on.value.span, cx)?),
+                            on.value.span,
+                        )
                     }
                     Value::Map(_) => {
                         let fields = Fields::of(&on.value, Block::Dependency, cx)?;
@@ -264,7 +281,9 @@ fn word(text: &str, span: Span, cx: &mut Cx<'_>) -> Option<Condition> {
     }
     let words = || WORDS.iter().map(|(word, _)| *word);
     // Those of docker compose.
-    let meant = text.strip_prefix("service_").map(|rest| format!("process_{rest}"));
+    let meant = text
+        .strip_prefix("service_")
+        .map(|rest| format!("process_{rest}"));
     if let Some(meant) = meant
         && let Some((_, condition)) = WORDS.iter().find(|(word, _)| *word == meant)
     {

@@ -382,7 +382,10 @@ mod tests {
                 "a/x/c.tar.gz v_lue walue valux",
             ),
             // Not among its forms: left alone.
-            ("${a[@]} ${!V} ${V-d} ${V?x} ${", "${a[@]} ${!V} ${V-d} ${V?x} ${"),
+            (
+                "${a[@]} ${!V} ${V-d} ${V?x} ${",
+                "${a[@]} ${!V} ${V-d} ${V?x} ${",
+            ),
             ("a\\\\b \\/ \\. \\n", "a\\b / \\. \\n"),
         ] {
             assert_eq!(expanded(text), result, "{text}");

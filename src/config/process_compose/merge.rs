@@ -105,10 +105,7 @@ fn environment(base: &Node, over: &Node) -> Node {
         return over.clone();
     };
     let name = |node: &Node| match &node.value {
-        Value::Scalar(scalar) => scalar
-            .text
-            .split_once('=')
-            .map(|(name, _)| name.to_owned()),
+        Value::Scalar(scalar) => scalar.text.split_once('=').map(|(name, _)| name.to_owned()),
         Value::Seq(_) | Value::Map(_) => None,
     };
     let replaced: std::collections::BTreeSet<String> = high.iter().filter_map(name).collect();

@@ -8,9 +8,12 @@
 //! should know: a key that has no effect, a default that surprises, a quirk that is kept.
 //! Where that program's behaviour is a defect, pk does the right thing instead.
 
+mod blocks;
 mod depends;
 mod expand;
 mod fields;
+mod functions;
+mod logs;
 mod merge;
 mod policy;
 mod probe;
@@ -18,6 +21,7 @@ mod process;
 mod project;
 mod read;
 mod template;
+mod watch;
 
 use std::path::{Path, PathBuf};
 
@@ -37,7 +41,6 @@ pub(super) fn load(
     cx: &mut Cx<'_>,
     unhonoured: &mut Vec<Unhonoured>,
 ) -> Option<Read> {
-    cx.lenient = true;
     let settings: EnvMap = variables(&base.join(".pc_env"), false, cx)
         .into_iter()
         .filter(|(name, _)| !cx.os.contains_key(name))

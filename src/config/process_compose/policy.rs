@@ -1,21 +1,18 @@
-//! Restarts, ends, watching, schedules and logs of a process.
+//! Restarts, ends and schedules of a process.
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::fields::{Block, Fields, integer};
 use super::process::{Around, default_shutdown, seconds};
-use super::project::Project;
 use crate::config::context::Cx;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::lower::paths::tidy;
 use crate::config::snippet::quoted;
 use crate::config::suggest::{did_you_mean, one_of};
 use crate::config::tree::{Entry, Value};
 use crate::domain::signal::Signal;
 use crate::domain::spec::{
-    Backoff, Command, Essential, LogSpec, Overlap, Restart, RestartPolicy, Schedule, Shutdown,
-    SuccessCodes, Tty, UnitSpec, Watch, WatchAction, When,
+    Backoff, Command, Essential, Overlap, Restart, RestartPolicy, Schedule, Shutdown, SuccessCodes,
+    Tty, UnitSpec, When,
 };
 use crate::domain::text::parse_duration;
 
@@ -116,7 +113,10 @@ pub(super) fn success_codes(entry: &Entry, out: &mut SuccessCodes, cx: &mut Cx<'
         let Some(code) = integer(entry, item, cx) else {
             continue;
         };
-        match i32::try_from(code).ok().filter(|code| (0..=255).contains(code)) {
+        match i32::try_from(code)
+            .ok()
+            .filter(|code| (0..=255).contains(code))
+        {
             Some(code) => out.codes.push(code),
             None => cx.say(
                 Diagnostic::meaning(item.span, format!("{code} is not an exit code"))
@@ -146,7 +146,10 @@ pub(super) fn shutdown(
     if let Some(number) = fields.int("signal", cx)
         && number.value != 0
     {
-        match i32::try_from(number.value).ok().and_then(Signal::from_number) {
+        match i32::try_from(number.value)
+            .ok()
+            .and_then(Signal::from_number)
+        {
             Some(signal) => shutdown.signal = signal,
             None => cx.say(
                 Diagnostic::warning(number.span, format!("{} is not a signal", number.value))
@@ -158,14 +161,19 @@ pub(super) fn shutdown(
         shutdown.timeout = timeout;
     }
     shutdown.leader_only = fields.is("parent_only", cx);
-    let command = fields.text("command", cx).filter(|word| !word.value.is_empty());
+    let command = fields
+        .text("command", cx)
+        .filter(|word| !word.value.is_empty());
     if let Some(word) = &command {
         shutdown.command = Some(Command::Shell {
             shell: around.shell.clone(),
             script: word.value.to_string(),
         });
     }
-    if let Some(keys) = fields.text("send_keys", cx).filter(|word| !word.value.is_empty()) {
+    if let Some(keys) = fields
+        .text("send_keys", cx)
+        .filter(|word| !word.value.is_empty())
+    {
         if command.is_some() {
             cx.say(
                 Diagnostic::warning(keys.key, "both `command` and `send_keys`")
@@ -220,104 +228,6 @@ fn unescaped(keys: &str) -> String {
     out
 }
 
-/// What is not watched unless the file says so.
-const EXCLUDED: [&str; 19] = [
-    ".git",
-    "node_modules",
-    "vendor",
-    "target",
-    "dist",
-    "build",
-    "bin",
-    ".venv",
-    "venv",
-    "__pycache__",
-    ".next",
-    ".direnv",
-    ".devenv",
-    ".devbox",
-    "result",
-    "*.log",
-    "*.swp",
-    "*~",
-    "*.tmp",
-];
-
-pub(super) fn watch(process: &Fields<'_>, working_dir: &Path, cx: &mut Cx<'_>) -> Option<Watch> {
-    let (key, fields) = process.block("watch", Block::Watch, cx)?;
-    let items = match fields.get("paths").map(|entry| &entry.value) {
-        Some(node) => match &node.value {
-            Value::Seq(items) => &items[..],
-            Value::Scalar(_) | Value::Map(_) => std::slice::from_ref(node),
-        },
-        None => &[],
-    };
-    let mut watch = Watch {
-        paths: Vec::new(),
-        ignore: Vec::new(),
-        debounce: Duration::from_millis(300),
-        run: None,
-        action: WatchAction::Restart,
-        cascade: fields.is("cascade", cx),
-        gitignore: false,
-    };
-    if !fields.is("disable_default_excludes", cx) {
-        watch.ignore.extend(EXCLUDED.map(|name| format!("**/{name}")));
-    }
-    for item in items {
-        let Some(path) = Fields::of(item, Block::WatchPath, cx) else {
-            continue;
-        };
-        path.warn_unknown(false, cx);
-        let Some(root) = path.text("path", cx) else {
-            cx.say(
-                Diagnostic::meaning(item.span, "this entry watches nothing")
-                    .label("expected `path`"),
-            );
-            continue;
-        };
-        let root = tidy(&working_dir.join(&*root.value));
-        // A pattern with a slash starts at the path, one without is a name anywhere below.
-        let within = |pattern: &str| {
-            let slash = if pattern.contains('/') { "" } else { "**/" };
-            format!("{}/{slash}{pattern}", root.display())
-        };
-        let include = path.texts("include", cx).unwrap_or_default();
-        if include.is_empty() {
-            watch.paths.push(root.to_string_lossy().into_owned());
-        }
-        watch
-            .paths
-            .extend(include.iter().map(|pattern| within(&pattern.value)));
-        let exclude = path.texts("exclude", cx).unwrap_or_default();
-        watch
-            .ignore
-            .extend(exclude.iter().map(|pattern| within(&pattern.value)));
-    }
-    if let Some(word) = fields.text("debounce", cx) {
-        match parse_duration(&word.value) {
-            Ok(debounce) => watch.debounce = debounce,
-            Err(error) => cx.say(
-                Diagnostic::meaning(
-                    word.span,
-                    format!("{} is not a duration", quoted(&word.value)),
-                )
-                .label(error.to_string()),
-            ),
-        }
-    }
-    if watch.paths.is_empty() {
-        if !cx.complained_within(process.get("watch")?.value.span) {
-            cx.say(
-                Diagnostic::warning(key, "this `watch` watches nothing")
-                    .label("expected `paths` below it"),
-            );
-        }
-        return None;
-    }
-    Some(watch)
-}
-
 pub(super) fn schedule(process: &Fields<'_>, spec: &mut UnitSpec, cx: &mut Cx<'_>) {
     let Some((key, fields)) = process.block("schedule", Block::Schedule, cx) else {
         return;
@@ -331,13 +241,19 @@ pub(super) fn schedule(process: &Fields<'_>, spec: &mut UnitSpec, cx: &mut Cx<'_
                 .label("by process-compose too"),
         );
     }
-    let cron = fields.text("cron", cx).filter(|word| !word.value.is_empty());
-    let interval = fields.text("interval", cx).filter(|word| !word.value.is_empty());
+    let cron = fields
+        .text("cron", cx)
+        .filter(|word| !word.value.is_empty());
+    let interval = fields
+        .text("interval", cx)
+        .filter(|word| !word.value.is_empty());
     let when = if let Some(cron) = cron {
         let parser = croner::parser::CronParser::builder()
             .seconds(croner::parser::Seconds::Disallowed)
             .build();
-        let zone = fields.text("timezone", cx).filter(|word| !word.value.is_empty());
+        let zone = fields
+            .text("timezone", cx)
+            .filter(|word| !word.value.is_empty());
         let unknown = zone
             .as_ref()
             .filter(|zone| jiff::tz::TimeZone::get(&zone.value).is_err());
@@ -400,86 +316,5 @@ pub(super) fn schedule(process: &Fields<'_>, spec: &mut UnitSpec, cx: &mut Cx<'_
             });
         }
         None => spec.disabled = !at_start,
-    }
-}
-
-pub(super) fn logs(
-    process: &Fields<'_>,
-    around: &Around<'_>,
-    number: u32,
-    replicas: u32,
-    project: &Project,
-    cx: &mut Cx<'_>,
-) -> LogSpec {
-    let mut logs = project.logs.clone();
-    if let Some(word) = process.text("log_location", cx).filter(|word| !word.value.is_empty()) {
-        let text = around.rendered(&word, cx);
-        let numbered = text.replace("{PC_REPLICA_NUM}", &number.to_string());
-        let path = if numbered == text && replicas > 1 {
-            format!("{text}.{number}")
-        } else {
-            numbered
-        };
-        logs.file = Some(tidy(&project.base.join(path)));
-    }
-    if let Some((_, fields)) = process.block("log_configuration", Block::Log, cx) {
-        rotation(&fields, &mut logs, cx);
-    }
-    if logs.file.is_none() {
-        // There is nothing to rotate.
-        logs = LogSpec::default();
-    }
-    logs
-}
-
-/// What is said of log files, of which only their size and number has a meaning here.
-pub(super) fn rotation(fields: &Fields<'_>, logs: &mut LogSpec, cx: &mut Cx<'_>) {
-    for entry in &fields.map.entries {
-        if &*entry.key != "rotation" && Block::Log.keys().contains(&&*entry.key) {
-            no_effect(entry, "log files hold the lines as they are", cx);
-        }
-    }
-    let Some((_, rotation)) = fields.block("rotation", Block::Rotation, cx) else {
-        return;
-    };
-    if let Some(size) = rotation.count("max_size_mb", cx) {
-        logs.max_size = Some(u64::from(size) << 20);
-    }
-    logs.max_files = rotation.count("max_backups", cx).or(logs.max_files);
-    for key in ["max_age_days", "compress", "directory", "filename"] {
-        if let Some(entry) = rotation.get(key) {
-            no_effect(entry, "files are kept by size and number", cx);
-        }
-    }
-}
-
-/// Keys that are for process-compose itself.
-const NO_EFFECT: [(&str, &str); 5] = [
-    ("launch_timeout_seconds", "nothing waits for a launcher's output"),
-    ("disable_ansi_colors", "colours are for who shows the log to keep"),
-    ("truncate_log", "each run has a log of its own"),
-    ("monitor_for", "the dashboard shows activity"),
-    ("monitor_silence_threshold", "the dashboard shows activity"),
-];
-
-pub(super) fn warn_of_no_effect(process: &Fields<'_>, cx: &mut Cx<'_>) {
-    for (key, why) in NO_EFFECT {
-        if let Some(entry) = process.get(key) {
-            no_effect(entry, why, cx);
-        }
-    }
-}
-
-/// Said once of each key.
-pub(super) fn no_effect(entry: &Entry, why: &str, cx: &mut Cx<'_>) {
-    let key = Block::key(&entry.key);
-    if key.is_none_or(|key| cx.listed.insert(key)) {
-        cx.say(
-            Diagnostic::warning(
-                entry.key_span,
-                format!("`{}` has no equivalent in pk", entry.key),
-            )
-            .label(why),
-        );
     }
 }

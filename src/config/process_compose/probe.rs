@@ -80,9 +80,8 @@ pub(super) fn probe(
             .label("one success is enough here too"),
         );
     }
-    let ready_within = probe.initial_delay
-        + probe.interval * (probe.failure_threshold - 1)
-        + probe.timeout;
+    let ready_within =
+        probe.initial_delay + probe.interval * (probe.failure_threshold - 1) + probe.timeout;
     Some(Lowered {
         probe,
         key: span,
@@ -127,7 +126,10 @@ fn exec(
 
 fn get(fields: &Fields<'_>, around: &Around<'_>, cx: &mut Cx<'_>) -> Option<Check> {
     let mut text = |key: &str, default: &str| match fields.text(key, cx) {
-        Some(word) if !word.value.is_empty() => (around.rendered(&word, cx), Some(word)),
+        Some(word) if !word.value.is_empty() => {
+            let text = around.rendered(&word, cx);
+            (bare(&text, &word, around, cx), Some(word))
+        }
         _ => (default.to_owned(), None),
     };
     let (host, _) = text("host", "127.0.0.1");
@@ -135,9 +137,20 @@ fn get(fields: &Fields<'_>, around: &Around<'_>, cx: &mut Cx<'_>) -> Option<Chec
     let (path, _) = text("path", "/");
     let (port, place) = text("port", "");
     if let Some(place) = place
-        && port.trim().parse::<u16>().ok().filter(|&port| port > 0).is_none()
+        && port
+            .trim()
+            .parse::<u16>()
+            .ok()
+            .filter(|&port| port > 0)
+            .is_none()
     {
-        return refuse_port(&port, &place, cx);
+        let shown = crate::config::snippet::quoted(&port);
+        cx.say(
+            Diagnostic::warning(place.span, format!("{shown} is not a port"))
+                .label("the probe is left out")
+                .help("expected a number from 1 to 65535, or `${NAME}` with such a value"),
+        );
+        return None;
     }
     if let Some(number) = fields.int("num_port", cx)
         && port.is_empty()
@@ -157,8 +170,28 @@ fn get(fields: &Fields<'_>, around: &Around<'_>, cx: &mut Cx<'_>) -> Option<Chec
     let slash = if path.starts_with('/') { "" } else { "/" };
     let url = match port.trim() {
         "" => format!("{}://{host}{slash}{path}", scheme.to_ascii_lowercase()),
-        port => format!("{}://{host}:{port}{slash}{path}", scheme.to_ascii_lowercase()),
+        port => format!(
+            "{}://{host}:{port}{slash}{path}",
+            scheme.to_ascii_lowercase()
+        ),
     };
+    if url.parse::<hyper::Uri>().is_err() {
+        cx.say(
+            Diagnostic::warning(
+                fields
+                    .get("host")
+                    .or_else(|| fields.get("path"))?
+                    .value
+                    .span,
+                format!(
+                    "{} cannot be requested",
+                    crate::config::snippet::quoted(&url)
+                ),
+            )
+            .label("the probe is left out"),
+        );
+        return None;
+    }
     let status = fields.int("status_code", cx).map(|given| given.value);
     let range = |first, last| StatusRange { first, last };
     let status = match status.and_then(|status| u16::try_from(status).ok()) {
@@ -175,13 +208,34 @@ fn get(fields: &Fields<'_>, around: &Around<'_>, cx: &mut Cx<'_>) -> Option<Chec
     }))
 }
 
-fn refuse_port(port: &str, place: &Word, cx: &mut Cx<'_>) -> Option<Check> {
-    let shown = crate::config::snippet::quoted(port);
-    cx.say(
-        Diagnostic::meaning(place.span, format!("{shown} is not a port"))
-            .label("expected a number from 1 to 65535"),
-    );
-    None
+/// No shell sees an address, so that a bare `$NAME` in it can only be meant for the reader.
+fn bare(text: &str, word: &Word, around: &Around<'_>, cx: &mut Cx<'_>) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        let name = &rest[at + 1..];
+        let end = name
+            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .unwrap_or(name.len());
+        match around.variable(&name[..end], cx) {
+            Some(value) if end > 0 => {
+                cx.say(
+                    Diagnostic::warning(word.span, format!("`${}` is replaced here", &name[..end]))
+                        .label("process-compose leaves it as it is")
+                        .help(format!("write `${{{}}}`", &name[..end])),
+                );
+                out.push_str(&value);
+            }
+            _ => {
+                out.push('$');
+                out.push_str(&name[..end]);
+            }
+        }
+        rest = &name[end..];
+    }
+    out.push_str(rest);
+    out
 }
 
 fn headers(fields: &Fields<'_>, cx: &mut Cx<'_>) -> BTreeMap<String, String> {

@@ -1,15 +1,16 @@
 //! One process into the specs of its replicas.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::fields::{Block, Fields, Given, Word};
+use super::logs;
 use super::policy;
 use super::probe;
 use super::project::Project;
 use super::template::{self, Value as Var};
+use super::watch;
 use crate::config::context::Cx;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::lenient_env;
@@ -28,9 +29,18 @@ use crate::domain::spec::{
 pub(super) struct Around<'a> {
     pub shell: Arc<[String]>,
     vars: &'a Var,
+    environment: &'a EnvMap,
 }
 
 impl Around<'_> {
+    /// What all processes are told, or else what pk is told.
+    pub(super) fn variable(&self, name: &str, cx: &Cx<'_>) -> Option<String> {
+        self.environment
+            .get(name)
+            .or_else(|| cx.os.get(name))
+            .cloned()
+    }
+
     /// The text with its templates rendered; alone if it is for somebody else.
     pub(super) fn rendered(&self, word: &Word, cx: &mut Cx<'_>) -> String {
         if !word.value.contains("{{") {
@@ -97,12 +107,13 @@ pub(super) fn lower(
     });
     if number == 0 {
         fields.warn_unknown(project.strict, cx);
-        policy::warn_of_no_effect(&fields, cx);
+        logs::warn_of_no_effect(&fields, cx);
     }
     let vars = variables(&fields, number, project, cx);
     let around = Around {
         shell: project.shell.clone(),
         vars: &vars,
+        environment: &project.environment,
     };
     let working_dir = match fields.text("working_dir", cx) {
         Some(word) if !word.value.is_empty() => in_home(&around.rendered(&word, cx), project, cx),
@@ -120,12 +131,7 @@ pub(super) fn lower(
     } else {
         UnitKind::Service
     };
-    let mut spec = UnitSpec::new(
-        UnitName::new(name),
-        kind,
-        program,
-        working_dir.clone(),
-    );
+    let mut spec = UnitSpec::new(UnitName::new(name), kind, program, working_dir.clone());
     spec.restart = restart.restart;
     spec.essential = restart.essential;
     if daemon {
@@ -141,9 +147,9 @@ pub(super) fn lower(
     terminal(&fields, &mut spec, cx);
     spec.shutdown = policy::shutdown(&fields, &around, spec.tty, cx);
     probes(&fields, &around, &mut spec, cx);
-    spec.watch = policy::watch(&fields, &working_dir, cx);
+    spec.watch = watch::watch(&fields, &working_dir, cx);
     policy::schedule(&fields, &mut spec, cx);
-    spec.logs = policy::logs(&fields, &around, number, process.replicas, project, cx);
+    spec.logs = logs::logs(&fields, &around, number, process.replicas, project, cx);
     disabled(&fields, process, project, &mut spec, cx);
     Lowered {
         spec: Arc::new(spec),
@@ -181,13 +187,20 @@ fn program(
     project: &Project,
     cx: &mut Cx<'_>,
 ) -> Program {
-    let command = fields.text("command", cx).filter(|word| !word.value.is_empty());
-    let entrypoint = fields.texts("entrypoint", cx).filter(|list| !list.is_empty());
+    let command = fields
+        .text("command", cx)
+        .filter(|word| !word.value.is_empty());
+    let entrypoint = fields
+        .texts("entrypoint", cx)
+        .filter(|list| !list.is_empty());
     if let (Some(command), Some(list)) = (&command, &entrypoint) {
         cx.say(
             Diagnostic::warning(
                 list[0].key,
-                format!("{} has both `command` and `entrypoint`", quoted(&process.name)),
+                format!(
+                    "{} has both `command` and `entrypoint`",
+                    quoted(&process.name)
+                ),
             )
             .label("this one has no effect")
             .and(command.key, "this one is executed"),
@@ -220,7 +233,7 @@ fn program(
             );
             Command::Shell {
                 shell: around.shell.clone(),
-                script: String::new(),
+                script: "true".to_owned(),
             }
         }
     };
@@ -315,7 +328,10 @@ fn probes(fields: &Fields<'_>, around: &Around<'_>, spec: &mut UnitSpec, cx: &mu
     let working_dir = spec.working_dir.clone();
     let readiness = probe::probe(fields, "readiness_probe", around, &working_dir, cx);
     let liveness = probe::probe(fields, "liveness_probe", around, &working_dir, cx);
-    if let Some(line) = fields.text("ready_log_line", cx).filter(|l| !l.value.is_empty()) {
+    if let Some(line) = fields
+        .text("ready_log_line", cx)
+        .filter(|l| !l.value.is_empty())
+    {
         if let Some(probe) = &readiness {
             cx.say(
                 Diagnostic::meaning(line.key, "both `ready_log_line` and `readiness_probe`")
@@ -342,7 +358,9 @@ fn probes(fields: &Fields<'_>, around: &Around<'_>, spec: &mut UnitSpec, cx: &mu
                     "this liveness probe would do nothing but write a line",
                 )
                 .label("it is left out")
-                .help("with `availability: {restart: on_failure}` its failure restarts the process"),
+                .help(
+                    "with `availability: {restart: on_failure}` its failure restarts the process",
+                ),
             );
         }
     }
@@ -402,5 +420,3 @@ pub(super) fn seconds(given: Option<Given<i64>>) -> Option<Duration> {
     let given = given?.value;
     (given > 0).then(|| Duration::from_secs(u64::try_from(given).unwrap_or(0)))
 }
-
-pub(super) type Names = BTreeMap<String, String>;

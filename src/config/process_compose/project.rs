@@ -9,7 +9,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::fields::{Block, Fields, Given, Word, mismatch, scalar};
 use super::process::{self, Process};
 use super::template::Value as Var;
-use super::{depends, policy};
+use super::{depends, logs as log_files};
 use crate::config::context::Cx;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::foreign::{EnvCommand, Foreign};
@@ -82,16 +82,16 @@ pub(super) fn units(
     if map.entries.is_empty() {
         cx.say(
             Diagnostic::warning(
-                fields.get("processes").map_or(top.span.part(0, 0), |p| p.key_span),
+                fields
+                    .get("processes")
+                    .map_or(top.span.part(0, 0), |p| p.key_span),
                 "there are no processes",
             )
             .label("there is nothing to start"),
         );
     }
     let name = match fields.text("name", cx) {
-        Some(word) if !word.value.trim().is_empty() => {
-            word.value.replace(['/', '\n'], "-")
-        }
+        Some(word) if !word.value.trim().is_empty() => word.value.replace(['/', '\n'], "-"),
         _ => project.base.file_name().map_or_else(
             || "stack".to_owned(),
             |name| name.to_string_lossy().into_owned(),
@@ -302,15 +302,18 @@ fn project(
         None => BTreeMap::new(),
     };
     let mut logs = LogSpec::default();
-    if let Some(word) = fields.text("log_location", cx).filter(|w| !w.value.is_empty()) {
+    if let Some(word) = fields
+        .text("log_location", cx)
+        .filter(|w| !w.value.is_empty())
+    {
         logs.file = Some(tidy(&given.base.join(&*word.value)));
     }
     if let Some((_, own)) = fields.block("log_configuration", Block::Log, cx) {
-        policy::rotation(&own, &mut logs, cx);
+        log_files::rotation(&own, &mut logs, cx);
     }
     for (key, why) in NO_EFFECT {
         if let Some(entry) = fields.get(key) {
-            policy::no_effect(entry, why, cx);
+            log_files::no_effect(entry, why, cx);
         }
     }
     Project {
@@ -326,7 +329,12 @@ fn project(
         disabled: cx
             .os
             .get("PC_DISABLED_PROCESSES")
-            .map(|names| names.split(',').map(|name| name.trim().to_owned()).collect())
+            .map(|names| {
+                names
+                    .split(',')
+                    .map(|name| name.trim().to_owned())
+                    .collect()
+            })
             .unwrap_or_default(),
     }
 }
@@ -340,7 +348,11 @@ const NO_EFFECT: [(&str, &str); 5] = [
     ("mcp_server", "`pk mcp` is one"),
 ];
 
-fn shell(fields: &Fields<'_>, default: Arc<[String]>, cx: &mut Cx<'_>) -> (Arc<[String]>, Vec<String>) {
+fn shell(
+    fields: &Fields<'_>,
+    default: Arc<[String]>,
+    cx: &mut Cx<'_>,
+) -> (Arc<[String]>, Vec<String>) {
     let default = match cx.os.get("COMPOSE_SHELL").filter(|shell| !shell.is_empty()) {
         Some(shell) => [shell.clone(), "-c".to_owned()].into(),
         None => default,
@@ -355,7 +367,10 @@ fn shell(fields: &Fields<'_>, default: Arc<[String]>, cx: &mut Cx<'_>) -> (Arc<[
             .map(|word| word.value.to_string())
     };
     let (command, argument) = (text("shell_command"), text("shell_argument"));
-    let elevated = match (text("elevated_shell_command"), text("elevated_shell_argument")) {
+    let elevated = match (
+        text("elevated_shell_command"),
+        text("elevated_shell_argument"),
+    ) {
         (Some(command), argument) => std::iter::once(command).chain(argument).collect(),
         (None, _) => usual,
     };
@@ -379,7 +394,7 @@ pub(super) fn pairs(node: &Node, cx: &mut Cx<'_>) -> Vec<(Word, String, String)>
                     continue;
                 };
                 match scalar.text.split_once('=') {
-                    Some((name, value)) if !name.is_empty() && !name.contains('\0') => out.push((
+                    Some((name, value)) if settable(name) => out.push((
                         word(item.span, item.span, scalar.text.clone()),
                         name.to_owned(),
                         value.to_owned(),
@@ -420,6 +435,11 @@ pub(super) fn pairs(node: &Node, cx: &mut Cx<'_>) -> Vec<(Word, String, String)>
             Vec::new()
         }
     }
+}
+
+/// What a native file takes as a name.
+fn settable(name: &str) -> bool {
+    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 fn commands(node: &Node, cx: &mut Cx<'_>) -> Vec<(String, String)> {

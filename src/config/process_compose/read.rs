@@ -76,7 +76,10 @@ impl Reader<'_> {
                     self.file(&parent, Some(entry.value.span), Some(&folder), cx)?;
                 }
                 Value::Seq(_) | Value::Map(_) => {
-                    cx.say(super::fields::mismatch(&entry.value, "the path of one file"));
+                    cx.say(super::fields::mismatch(
+                        &entry.value,
+                        "the path of one file",
+                    ));
                     return None;
                 }
             }
@@ -113,18 +116,13 @@ fn tree(
     let text = cx.sources.get(file).text();
     let os = cx.os;
     // For expansion, and only for it, a file of variables wins over the environment.
-    let lookup = |name: &str| {
-        variables
-            .get(name)
-            .or_else(|| os.get(name))
-            .cloned()
-    };
+    let lookup = |name: &str| variables.get(name).or_else(|| os.get(name)).cloned();
     let expanded = (!expand::is_plain(text)).then(|| expand::expand(text, &lookup));
     let before = cx.diagnostics.len();
     let node = match &expanded {
         Some(expanded) => {
             let node = parse_expanded(expanded, file, cx);
-            let raw = node.as_ref().is_some_and(|node| is_raw(node));
+            let raw = node.as_ref().is_some_and(is_raw);
             if raw {
                 cx.diagnostics.truncate(before);
                 parse(&cx.sources, file, &mut cx.diagnostics)
@@ -165,10 +163,7 @@ fn is_raw(node: &Node) -> bool {
 
 fn parse_expanded(expanded: &Expanded, file: FileId, cx: &mut Cx<'_>) -> Option<Node> {
     let mut scratch = Sources::new(Path::new("/"));
-    let shadow = scratch.add(
-        cx.sources.get(file).path(),
-        expanded.text.clone(),
-    );
+    let shadow = scratch.add(cx.sources.get(file).path(), expanded.text.clone());
     let mut diagnostics = Vec::new();
     let node = parse(&scratch, shadow, &mut diagnostics);
     for mut diagnostic in diagnostics {
@@ -244,7 +239,10 @@ fn in_folder(process: &Node, file: FileId, folder: &Path) -> Node {
         .iter_mut()
         .find(|entry| &*entry.key == "working_dir");
     let text = |given: &str| -> Arc<str> {
-        tidy(&folder.join(given)).to_string_lossy().into_owned().into()
+        tidy(&folder.join(given))
+            .to_string_lossy()
+            .into_owned()
+            .into()
     };
     match given {
         Some(entry) => {
@@ -257,7 +255,11 @@ fn in_folder(process: &Node, file: FileId, folder: &Path) -> Node {
             }
         }
         None => {
-            let span = Span::new(file, process.span.start as usize, process.span.start as usize);
+            let span = Span::new(
+                file,
+                process.span.start as usize,
+                process.span.start as usize,
+            );
             map.entries.push(Entry {
                 key: "working_dir".into(),
                 key_span: span,
@@ -288,7 +290,11 @@ pub(super) fn extended(processes: &Arc<Map>, cx: &mut Cx<'_>) -> Arc<Map> {
             Value::Scalar(_) | Value::Seq(_) | Value::Map(_) => None,
         }
     };
-    if processes.entries.iter().all(|entry| extends(entry).is_none()) {
+    if processes
+        .entries
+        .iter()
+        .all(|entry| extends(entry).is_none())
+    {
         return processes.clone();
     }
     let mut out = (**processes).clone();

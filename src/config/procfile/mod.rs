@@ -18,9 +18,7 @@ use super::snippet::quoted;
 use super::source::{FileId, Span};
 use super::suggest::did_you_mean;
 use crate::domain::id::UnitName;
-use crate::domain::spec::{
-    Command, EnvMap, Environment, Essential, Program, UnitKind, UnitSpec,
-};
+use crate::domain::spec::{Command, EnvMap, Environment, Essential, Program, UnitKind, UnitSpec};
 
 /// The port of the first process, unless `PORT` says another.
 const FIRST_PORT: u16 = 5000;
@@ -140,12 +138,9 @@ fn entries(file: FileId, cx: &mut Cx<'_>) -> Vec<Entry> {
         if text.trim_start().is_empty() || text.trim_start().starts_with('#') {
             continue;
         }
-        let parts = text.split_once(':').map(|(name, command)| {
-            (
-                name.trim_start_matches('\u{feff}').trim(),
-                command.trim(),
-            )
-        });
+        let parts = text
+            .split_once(':')
+            .map(|(name, command)| (name.trim_start_matches('\u{feff}').trim(), command.trim()));
         let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         match parts {
             Some((name, command))
@@ -181,7 +176,11 @@ fn entries(file: FileId, cx: &mut Cx<'_>) -> Vec<Entry> {
 /// The `.env` beside the file, or those that are named; they win over the environment.
 fn dotenv(folder: &Path, base: &Path, foreign: &Foreign, cx: &mut Cx<'_>) -> Option<EnvMap> {
     let mut values = EnvMap::new();
-    let mut paths: Vec<_> = foreign.env_files.iter().map(|file| base.join(file)).collect();
+    let mut paths: Vec<_> = foreign
+        .env_files
+        .iter()
+        .map(|file| base.join(file))
+        .collect();
     let named = !paths.is_empty();
     if !named && !foreign.no_dotenv {
         paths.push(folder.join(".env"));
@@ -228,9 +227,7 @@ fn formation(
         if !formation.contains_key(name) {
             let names = entries.iter().map(|entry| entry.name.as_str());
             let help = did_you_mean(name, names);
-            cx.say(
-                Diagnostic::file(format!("no process is named `{name}`")).maybe_help(help),
-            );
+            cx.say(Diagnostic::file(format!("no process is named `{name}`")).maybe_help(help));
             return None;
         }
         formation.insert(name.clone(), count);

@@ -92,6 +92,9 @@ impl UnitSet {
         if self.active > 0 || self.ended.is_some() {
             return;
         }
+        if self.options.keep && self.shutdown.is_none() {
+            return;
+        }
         let verdict = self.sum_up();
         self.ended = Some(verdict.clone());
         effects.push(Effect::Finish(Box::new(verdict)));

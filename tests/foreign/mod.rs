@@ -1,0 +1,9 @@
+//! Files of other tools: process-compose and Procfiles.
+
+mod behaviour;
+mod cases;
+mod convert;
+mod corpus;
+mod plans;
+mod procfile;
+mod side_by_side;
