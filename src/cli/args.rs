@@ -64,6 +64,7 @@ pub enum Command {
     Disable(running::Disable),
     Scale(running::Scale),
     Wait(running::Wait),
+    Reload(running::Reload),
     Check(Check),
     Convert(Convert),
     /// Show the file as pk understands it: merged, filled in, secrets masked.
@@ -110,6 +111,9 @@ pub struct Up {
     /// ready.
     #[arg(long)]
     pub ci: bool,
+    /// Reload whenever the file, or one that it includes, is saved.
+    #[arg(long)]
+    pub reload: bool,
     /// Look for mistakes in the file and start nothing.
     #[arg(long)]
     pub dry_run: bool,
@@ -212,6 +216,7 @@ pub enum Mechanism {
     Auto,
     Cgroup,
     ProcessGroup,
+    PidNamespace,
 }
 
 impl From<Mechanism> for Choice {
@@ -220,6 +225,7 @@ impl From<Mechanism> for Choice {
             Mechanism::Auto => Self::Auto,
             Mechanism::Cgroup => Self::Only(contain::Mechanism::Cgroup),
             Mechanism::ProcessGroup => Self::Only(contain::Mechanism::ProcessGroup),
+            Mechanism::PidNamespace => Self::Only(contain::Mechanism::PidNamespace),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Files of other tools: what the command line says of them, and what has to be run to read
 //! them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,22 +60,20 @@ pub fn load(place: &Place, foreign: &Foreign, output: &Output) -> Result<Loaded,
     Ok(loaded)
 }
 
-/// Runs the commands that give variables, and loads again with what they said.
+/// Runs the commands that give variables, and loads again with what they said, which
+/// `foreign` keeps.
 pub fn with_commands(
-    loaded: Loaded,
+    loaded: &Loaded,
     place: &Place,
-    foreign: Foreign,
+    foreign: &mut Foreign,
     containment: &Containment,
     output: &Output,
 ) -> Result<Loaded, End> {
-    if loaded.env_commands.is_empty() {
-        return Ok(loaded);
-    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let outputs = match runtime {
-        Ok(runtime) => runtime.block_on(run_all(&loaded, containment, output)),
+        Ok(runtime) => runtime.block_on(run_all(loaded, containment, output)),
         Err(error) => {
             output.error(
                 &format!("cannot run the commands of the file: {error}"),
@@ -84,11 +82,8 @@ pub fn with_commands(
             return Err(End::Failed);
         }
     };
-    let foreign = Foreign {
-        outputs: Some(outputs),
-        ..foreign
-    };
-    stack::load_quietly(place, &foreign, output)
+    foreign.outputs = Some(outputs);
+    stack::load_quietly(place, foreign, output)
 }
 
 async fn run_all(
@@ -136,31 +131,36 @@ async fn run_one(
     }
 }
 
-/// The plan without what this version cannot do, where the file was not written for pk:
-/// what waits for a clock is not started.
-pub fn runnable(plan: Plan, unhonoured: &[Unhonoured], output: &Output) -> Arc<Plan> {
-    let mut waiting = Vec::new();
+/// Says what this version does not do of a file that was not written for pk.
+pub fn note_unhonoured(unhonoured: &[Unhonoured], output: &Output) {
     for key in unhonoured.iter().filter(|key| key.soft) {
-        let scheduled = key.key == "schedule";
+        let scheduled = key.key == SCHEDULE;
         let more = if scheduled {
             ", so it is not started"
         } else {
             ""
         };
         output.note(&format!("{key}{more}"));
-        if scheduled {
-            waiting.push(Arc::clone(&key.unit));
-        }
     }
+}
+
+const SCHEDULE: &str = "schedule";
+
+/// The plan without what this version cannot do, where the file was not written for pk:
+/// what waits for a clock is not started.
+pub fn runnable(plan: Plan, unhonoured: &[Unhonoured]) -> Arc<Plan> {
+    let soft = unhonoured
+        .iter()
+        .filter(|key| key.soft && key.key == SCHEDULE);
+    let waiting: BTreeSet<&str> = soft.map(|key| &*key.unit).collect();
     if waiting.is_empty() {
         return Arc::new(plan);
     }
-    let is_waiting = |name: &str| waiting.iter().any(|unit| **unit == *name);
     let units = plan.units().iter().map(|unit| {
         let mut spec = (**unit).clone();
-        spec.disabled |= is_waiting(unit.name.as_str());
+        spec.disabled |= waiting.contains(unit.name.as_str());
         for dependency in &mut spec.depends_on {
-            dependency.required &= !is_waiting(dependency.unit.as_str());
+            dependency.required &= !waiting.contains(dependency.unit.as_str());
         }
         Arc::new(spec)
     });

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::protocol::{Act, ChangesPage, ChangesQuery, LogPage, LogQuery, Problem, State, Taken};
 use super::record::Record;
+use super::reload::{ReloadAsk, Reloaded};
 
 /// The document (OpenAPI 3.1).
 #[must_use]
@@ -29,6 +30,11 @@ pub fn openapi() -> Value {
             types, "command",
             "Asks for something. The answer says whether it is taken, not that it is done.",
         ).takes::<Act>().gives::<Taken>().done() },
+        "/v1/reload": { "post": operation(
+            types, "reload",
+            "Goes over to what the files of the stack say now, or shows what that would do. \
+             Wrong files change nothing.",
+        ).takes::<ReloadAsk>().gives::<Reloaded>().done() },
         "/v1/changes": { "get": operation(
             types, "changes", "What has changed after a place.",
         ).asks::<ChangesQuery>().gives::<ChangesPage>().done() },

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::changes::Changes;
+use super::reload::{ReloadAsk, ReloadError, ReloadReply};
 use crate::domain::event::Command;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Instant;
@@ -33,6 +34,12 @@ pub type Reply<'a> = Pin<Box<dyn Future<Output = Result<Answered, PortError>> + 
 pub trait ControlPort: Send + Sync + std::fmt::Debug {
     /// Asks for something; the answer says whether it is taken, not that it is done.
     fn command(&self, command: Command) -> Reply<'_>;
+
+    /// Goes over to what the files of the stack say now, or shows what that would do.
+    fn reload(&self, ask: ReloadAsk) -> ReloadReply<'_> {
+        let _ = ask;
+        Box::pin(async { Err(ReloadError::Port(PortError::Unsupported)) })
+    }
 
     /// The latest state, and each one that follows, coalesced. After the last one, which
     /// holds the verdict, the channel closes.
