@@ -31,6 +31,7 @@ use crate::domain::event::{Command, Shutdown, ShutdownCause};
 use crate::domain::plan::Plan;
 use crate::domain::signal::Signal;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::verdict::Verdict;
 use crate::logs::MemoryStore;
 use crate::supervisor::{self, Settings};
 
@@ -38,6 +39,16 @@ use crate::supervisor::{self, Settings};
 const STALLED: Duration = Duration::from_secs(2);
 
 pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
+    up_judged(place, args, output, exit::of_up)
+}
+
+/// The same, where somebody else says what the exit code is.
+pub fn up_judged(
+    place: &Place,
+    args: &args::Up,
+    output: &Output,
+    judge: fn(&Verdict) -> End,
+) -> End {
     // The only face so far: the flag asks for what there is.
     let _ = (args.no_tui, args.tui);
     if args.dry_run {
@@ -99,7 +110,7 @@ pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
         follow: args.reload,
     };
     launch(ready, Some(opened), None, output, |last| {
-        last.verdict.as_ref().map_or(End::Failed, exit::of_up)
+        last.verdict.as_ref().map_or(End::Failed, judge)
     })
 }
 

@@ -22,6 +22,7 @@ mod graph;
 mod inspect;
 mod live;
 mod output;
+mod process_compose;
 mod resolve;
 mod running;
 mod saved;
@@ -52,6 +53,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     crate::contain::unblock_signals();
     let output = Output::detect();
     let args: Vec<OsString> = args.into_iter().collect();
+    if process_compose::is_called(args.first()) {
+        return ExitCode::from(process_compose::main(&args, &output).code());
+    }
     let end = match Cli::try_parse_from(&args) {
         Ok(cli) => run(&cli, &output),
         Err(mut error) => {

@@ -4,6 +4,7 @@ mod behaviour;
 mod cases;
 mod convert;
 mod corpus;
+mod namesake;
 mod plans;
 mod procfile;
 mod side_by_side;

@@ -17,7 +17,13 @@ fn original() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|folder| folder.join("process-compose"))
-        .find(|path| path.is_file())
+        .find(|path| path.is_file() && !is_pk(path))
+}
+
+/// pk answers to that name as well.
+fn is_pk(program: &Path) -> bool {
+    let output = Command::new(program).arg("version").output();
+    output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("pk "))
 }
 
 fn in_folder(program: &Path, text: &str, args: &[&str]) -> (tempfile::TempDir, Command) {
