@@ -10,6 +10,7 @@ mod config;
 mod contain;
 mod control;
 mod examples;
+mod foreign;
 mod harness;
 mod logs;
 mod probe;

@@ -15,11 +15,14 @@ pub mod exit;
 pub mod plain;
 pub mod style;
 
+mod convert;
 mod explain;
+mod foreign;
 mod graph;
 mod inspect;
 mod live;
 mod output;
+mod process_compose;
 mod resolve;
 mod running;
 mod saved;
@@ -50,6 +53,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     crate::contain::unblock_signals();
     let output = Output::detect();
     let args: Vec<OsString> = args.into_iter().collect();
+    if process_compose::is_called(args.first()) {
+        return ExitCode::from(process_compose::main(&args, &output).code());
+    }
     let end = match Cli::try_parse_from(&args) {
         Ok(cli) => run(&cli, &output),
         Err(mut error) => {
@@ -74,7 +80,8 @@ fn run(cli: &Cli, output: &Output) -> End {
     match &cli.command {
         Command::Up(up) => live::up(place, up, output),
         Command::Run(run) => live::run(place, run, output),
-        Command::Check => inspect::check(place, output),
+        Command::Check(args) => inspect::check(place, &args.foreign, output),
+        Command::Convert(args) => convert::convert(place, args, output),
         Command::Config(config) => inspect::config(place, config.output, output),
         Command::Explain(args) => match running::find(place, output) {
             Ok(Some(found)) => show::explain(&found, args.unit.as_deref(), args.output, output),

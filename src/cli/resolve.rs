@@ -68,6 +68,7 @@ pub fn up(args: &args::Up, plan: Arc<Plan>) -> Result<Wanted, Vec<Mistake>> {
         selection,
         abort_on_failure: args.abort_on_failure || args.ci,
         ends_when_done: args.ci,
+        keep: args.keep_project,
         ends_with: from.clone(),
         code_from: from,
     };
@@ -123,7 +124,7 @@ pub fn run(args: &args::Run, plan: Arc<Plan>) -> Result<Wanted, Vec<Mistake>> {
 
 /// What the units that may run use and this version does not do.
 pub fn refused<'a>(unhonoured: &'a [Unhonoured], wanted: &Wanted) -> Vec<&'a Unhonoured> {
-    let runs = |key: &&Unhonoured| wanted.units.contains(&*key.unit);
+    let runs = |key: &&Unhonoured| !key.soft && wanted.units.contains(&*key.unit);
     unhonoured.iter().filter(runs).collect()
 }
 

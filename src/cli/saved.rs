@@ -13,7 +13,8 @@ use tokio::sync::watch;
 
 use super::args::Place;
 use super::inspect::plural;
-use super::{resolve, stack};
+use super::{foreign, resolve, stack};
+use crate::config::foreign::Foreign;
 use crate::config::{self, Diagnostic, Request, diagnostic};
 use crate::control::{BadFiles, LocalPort, Read, Reload};
 use crate::domain::plan::Selection;
@@ -28,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Files {
     request: Request,
+    /// What was said of a file of another tool.
+    foreign: Foreign,
     /// The main file.
     main: PathBuf,
     /// Of the stack.
@@ -42,12 +45,14 @@ impl Files {
     /// The folder cannot be told.
     pub fn new(
         place: &Place,
+        foreign: Foreign,
         main: PathBuf,
         name: &str,
         selection: Selection,
     ) -> Result<Self, String> {
         Ok(Self {
             request: stack::request(place)?,
+            foreign,
             read: Mutex::new([main.clone()].into()),
             main,
             name: name.to_owned(),
@@ -71,7 +76,7 @@ impl Files {
 
 impl Reload for Files {
     fn read(&self) -> Result<Read, BadFiles> {
-        let loaded = match config::load(&self.request) {
+        let loaded = match config::load_with(&self.request, &self.foreign) {
             Ok(loaded) => loaded,
             Err(report) => {
                 self.remember(report.sources.iter());
@@ -103,7 +108,7 @@ impl Reload for Files {
         }
         let wanted = resolve::still_wanted(&loaded.plan, &self.selection);
         let unhonoured: Vec<String> = (loaded.unhonoured.iter())
-            .filter(|key| wanted.contains(&*key.unit))
+            .filter(|key| !key.soft && wanted.contains(&*key.unit))
             .map(ToString::to_string)
             .collect();
         if let Some(first) = unhonoured.first() {
@@ -119,7 +124,7 @@ impl Reload for Files {
             diagnostic::render(&loaded.warnings, &loaded.sources, false)
         };
         Ok(Read {
-            plan: Arc::new(loaded.plan),
+            plan: foreign::runnable(loaded.plan, &loaded.unhonoured),
             warnings,
         })
     }

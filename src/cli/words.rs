@@ -187,5 +187,6 @@ pub fn essential(essential: Essential) -> Option<&'static str> {
         Essential::Any => Some("the stack stops when it ends"),
         Essential::Failure => Some("the stack stops when it fails"),
         Essential::Skipped => Some("the stack stops when it is skipped"),
+        Essential::FailureOrSkipped => Some("the stack stops when it fails or is skipped"),
     }
 }

@@ -10,6 +10,7 @@ use super::raw::policy::RawPort;
 use super::raw::probe::{RawHttp, RawProbe};
 use super::raw::unit::RawUnit;
 use super::source::{Place, Span};
+use crate::domain::spec::{Check, Tty, UnitSpec};
 
 /// A key that is valid but without effect in this version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Unhonoured {
     pub key: String,
     pub span: Span,
     pub place: Place,
+    /// The unit can run without it: it is a warning, and only that.
+    pub soft: bool,
 }
 
 impl std::fmt::Display for Unhonoured {
@@ -41,6 +44,7 @@ pub(super) fn collect(unit: &Arc<str>, raw: &RawUnit, cx: &Cx<'_>, out: &mut Vec
                 key: key.to_owned(),
                 span,
                 place: cx.sources.place(span),
+                soft: false,
             });
         }
     };
@@ -87,4 +91,35 @@ fn probe_keys(probe: &RawProbe) -> Vec<(&'static str, Span)> {
         );
     }
     keys
+}
+
+/// The same for a process of another tool's file, whose keys bear other names. Such a file
+/// was not written for pk, so that most of this is a warning.
+pub(super) fn of_process(spec: &UnitSpec, span: Span, cx: &Cx<'_>, out: &mut Vec<Unhonoured>) {
+    let mut add = |key: &str, used: bool, soft: bool| {
+        if used {
+            out.push(Unhonoured {
+                unit: spec.name.as_str().into(),
+                key: key.to_owned(),
+                span,
+                place: cx.sources.place(span),
+                soft,
+            });
+        }
+    };
+    add("is_tty", spec.tty != Tty::No && !spec.stdin, true);
+    add("is_interactive", spec.tty != Tty::No && spec.stdin, true);
+    add(
+        "shutdown.send_keys",
+        !spec.shutdown.send_keys.is_empty(),
+        true,
+    );
+    add("watch", spec.watch.is_some(), true);
+    add("log_location", spec.logs.file.is_some(), true);
+    add("schedule", spec.schedule.is_some(), true);
+    add("is_foreground", spec.foreground, false);
+    for probe in [&spec.readiness, &spec.liveness].into_iter().flatten() {
+        let https = matches!(&probe.check, Check::Http(http) if http.url.starts_with("https:"));
+        add("http_get.scheme: https", https, false);
+    }
 }

@@ -9,6 +9,8 @@
 //! It alone holds the group, the pipes and the probes of its run. It reports, and never
 //! decides: when to signal, to kill or to stop probing it is told.
 
+mod launch;
+
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::future::pending;
@@ -24,18 +26,15 @@ use super::stats::{LiveGroups, LiveRun};
 use super::streams::Streams;
 use super::terminal::{Input, Terminals};
 use super::{bounds, request};
-use crate::contain::{
-    Containment, Group, HelperEnd, Running, Scope, SpawnError, SpawnRequest, run_helper,
-};
+use crate::contain::{Containment, Group, HelperEnd, Scope, SpawnRequest, run_helper};
 use crate::domain::event::{Fact, ProbeResult, ProbeRole};
 use crate::domain::exit::ExitStatus;
 use crate::domain::health::probe_of;
 use crate::domain::id::{RunId, UnitName};
 use crate::domain::outcome::{Member, RunStatus};
 use crate::domain::signal::Signal;
-use crate::domain::spec::{Command, Program, Tty, UnitSpec};
+use crate::domain::spec::{Command, Lifetime, UnitSpec};
 use crate::domain::stop::REAP_LIMIT;
-use crate::domain::terminal::TerminalSize;
 use crate::logs::{LogSink as _, MemoryStore, Origin, Stream};
 use crate::probe::{Prober, Surroundings};
 
@@ -70,8 +69,6 @@ const LAST_WORD_LIMIT: Duration = Duration::from_secs(1);
 /// How long after SIGKILL the members that are left are named: before they count as stuck.
 const SURVIVORS_AFTER: Duration = REAP_LIMIT.saturating_sub(Duration::from_millis(500));
 
-const INTERRUPTED: &str = "the spawn was interrupted";
-
 /// Starts the runner of `run`.
 pub(super) fn spawn(
     run: RunId,
@@ -93,6 +90,7 @@ pub(super) fn spawn(
         probes: HashMap::new(),
         helpers: JoinSet::new(),
         name_survivors_at: None,
+        asked_to_stop: false,
     };
     tokio::spawn(async move {
         let mut last_word = LastWord {
@@ -133,6 +131,7 @@ struct Runner {
     probes: HashMap<ProbeRole, Probing>,
     helpers: JoinSet<()>,
     name_survivors_at: Option<Instant>,
+    asked_to_stop: bool,
 }
 
 /// A probe that is ready to begin, or has begun.
@@ -173,6 +172,11 @@ impl Runner {
             status: status.clone(),
             empty,
         });
+        let launched =
+            self.spec.lifetime == Lifetime::Launched && status.failure(&self.spec).is_none();
+        if launched {
+            self.until_asked_to_stop(&group).await;
+        }
         let mut noted = false;
         while let Err(error) = self.until(&group, group.emptied()).await {
             // It could not be told just now; the group may not be empty.
@@ -189,84 +193,19 @@ impl Runner {
         let _ = timeout(DRAIN_LIMIT, streams.drain()).await;
         drop(streams);
         // A stop command that saw the run end may still have its last word to say.
-        let spoken = timeout(LAST_WORD_LIMIT, async {
-            while self.helpers.join_next().await.is_some() {}
-        });
-        let _ = spoken.await;
+        // What others hold is stopped by that command alone, within the grace period.
+        let limit = if launched {
+            self.spec.shutdown.timeout
+        } else {
+            LAST_WORD_LIMIT
+        };
+        self.last_words(limit, &group).await;
         while group.release().await.is_err() {
             // Somebody joined the group since it was empty.
             let _ = group.kill();
             self.pause(&group).await;
         }
         Fact::Reaped
-    }
-
-    /// What the run is to be started as, and the group that is to hold it.
-    async fn prepare(&self) -> Result<(SpawnRequest, Arc<Group>), String> {
-        let size = match self.spec.tty {
-            Tty::Full => self.tools.terminals.screen(self.run.instance).begin(),
-            Tty::No | Tty::Output => TerminalSize::DEFAULT,
-        };
-        let (spec, tools) = (Arc::clone(&self.spec), Arc::clone(&self.tools));
-        let (name, environment) = (self.group_name.clone(), self.environment.clone());
-        // Users are looked up in files, and limits are written to some.
-        let reads = spec.user.is_some() || spec.limits.is_some();
-        let prepare = move || {
-            let (options, mut warnings) = bounds::options(&spec, size)?;
-            let request = request::spawn_request(&spec, &environment).with_options(options);
-            let (group, unenforced) = bounds::group(&tools.containment, &name, &spec)?;
-            warnings.extend(unenforced);
-            Ok((request, Arc::new(group), warnings))
-        };
-        let (request, group, warnings) = if reads {
-            let prepared = tokio::task::spawn_blocking(prepare).await;
-            prepared.unwrap_or_else(|_| Err(INTERRUPTED.to_owned()))?
-        } else {
-            prepare()?
-        };
-        for warning in warnings {
-            self.note(&format!("warning: {warning}"));
-        }
-        Ok((request, group))
-    }
-
-    /// Spawning holds its thread up until exec is done, so it has one of its own. An exec may
-    /// hang (a file system that does not answer): a kill ends it, everything else that is
-    /// asked meanwhile is done when it is over.
-    async fn execute(&mut self) -> Result<(Arc<Group>, Running), String> {
-        let (request, group) = self.prepare().await?;
-        let spawning = Arc::clone(&group);
-        let mut spawned = tokio::task::spawn_blocking(move || spawning.spawn(&request));
-        let mut later = Vec::new();
-        let mut heard = true;
-        let spawned = loop {
-            let survivors = self.name_survivors_at;
-            tokio::select! {
-                spawned = &mut spawned => break spawned,
-                ask = self.asked.recv(), if heard => match ask {
-                    Some(Ask::Kill) => self.answer(Ask::Kill, &group),
-                    Some(ask) => later.push(ask),
-                    None => {
-                        heard = false;
-                        let _ = group.kill();
-                    }
-                },
-                () = at(survivors) => {
-                    self.name_survivors_at = None;
-                    self.name_survivors(&group).await;
-                }
-            }
-        };
-        match spawned {
-            Ok(Ok(running)) => {
-                for ask in later {
-                    self.answer(ask, &group);
-                }
-                Ok((group, running))
-            }
-            Ok(Err(error)) => Err(spawn_error(&error, &self.spec)),
-            Err(_) => Err(INTERRUPTED.to_owned()),
-        }
     }
 
     fn look_for_want_of_memory(&self, group: &Group, status: &RunStatus) {
@@ -299,12 +238,47 @@ impl Runner {
         }
     }
 
+    /// Lets helpers end within the limit.
+    async fn last_words(&mut self, limit: Duration, group: &Group) {
+        let late = tokio::time::sleep(limit);
+        tokio::pin!(late);
+        loop {
+            tokio::select! {
+                done = self.helpers.join_next() => if done.is_none() {
+                    return;
+                },
+                ask = self.asked.recv() => match ask {
+                    Some(ask) => self.answer(ask, group),
+                    None => return,
+                },
+                () = &mut late => return,
+            }
+        }
+    }
+
+    /// Resolves once the run has been asked to stop, by whatever means.
+    async fn until_asked_to_stop(&mut self, group: &Arc<Group>) {
+        while !self.asked_to_stop {
+            match self.asked.recv().await {
+                Some(ask) => self.answer(ask, group),
+                None => {
+                    let _ = group.kill();
+                    return;
+                }
+            }
+        }
+    }
+
     async fn pause(&mut self, group: &Arc<Group>) {
         self.until(group, tokio::time::sleep(Duration::from_millis(20)))
             .await;
     }
 
     fn answer(&mut self, ask: Ask, group: &Group) {
+        self.asked_to_stop |= match &ask {
+            Ask::Signal(..) | Ask::Kill | Ask::StopCommand(..) | Ask::TypeKeys(_) => true,
+            Ask::StartProbe(_) | Ask::SlowProbe(_) | Ask::StopProbe(_) => false,
+        };
         match ask {
             Ask::Signal(signal, scope) => {
                 if let Err(error) = group.signal(signal, scope) {
@@ -464,19 +438,6 @@ impl Runner {
 
     fn report(&self, fact: Fact) {
         report(&self.inbox, self.run, fact);
-    }
-}
-
-/// Why there is no process; a stage goes by the name that the file gives it.
-fn spawn_error(error: &SpawnError, spec: &UnitSpec) -> String {
-    match &spec.program {
-        Program::Pipeline(stages) => {
-            let place = || (error.stage + 1).to_string();
-            let stage = stages.get(error.stage);
-            let name = stage.map_or_else(place, |stage| stage.name.clone());
-            format!("stage {name}: {}", error.cause)
-        }
-        Program::Command(_) => error.to_string(),
     }
 }
 

@@ -282,6 +282,7 @@ fn lower_plain(raw: &RawUnit, spec: &mut UnitSpec) {
         Some(RawEssential::Any) => Essential::Any,
         Some(RawEssential::Failure) => Essential::Failure,
         Some(RawEssential::Skipped) => Essential::Skipped,
+        Some(RawEssential::FailureOrSkipped) => Essential::FailureOrSkipped,
     };
 }
 

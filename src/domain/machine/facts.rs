@@ -211,7 +211,13 @@ impl Machine {
                             status: Some(status),
                         };
                     }
-                    Lifetime::Leader | Lifetime::Group => {
+                    Lifetime::Launched if status.failure(&self.spec).is_none() => {
+                        self.phase = Phase::Running {
+                            run,
+                            status: Some(status),
+                        };
+                    }
+                    Lifetime::Leader | Lifetime::Group | Lifetime::Launched => {
                         self.stop_probes(ctx);
                         self.disarm_all();
                         let rung = if empty {

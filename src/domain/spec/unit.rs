@@ -206,6 +206,9 @@ pub enum Lifetime {
     Leader,
     /// Any member of its group.
     Group,
+    /// Its first process launches what others hold: once that has succeeded, the run lives
+    /// until it is stopped or a probe fails, also with no member left.
+    Launched,
 }
 
 /// Files whose change restarts the unit.
@@ -294,6 +297,9 @@ pub struct Schedule {
     #[serde(flatten)]
     pub when: When,
     pub overlap: Overlap,
+    /// It also starts with the stack.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub at_start: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -333,6 +339,8 @@ pub enum Essential {
     Failure,
     /// It is skipped.
     Skipped,
+    /// It fails for good, or is skipped.
+    FailureOrSkipped,
 }
 
 /// Commands run when something happens to the unit.
