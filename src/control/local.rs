@@ -9,21 +9,21 @@ use super::port::{ControlPort, PortError, Reply};
 use crate::domain::event::Command;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Instant;
-use crate::logs::{LogSource, MemoryStore};
+use crate::logs::LogSource;
 use crate::supervisor::Handle;
 
 /// Reaches a supervisor by its handle.
 #[derive(Clone, Debug)]
 pub struct LocalPort {
     handle: Handle,
-    store: MemoryStore,
+    logs: Arc<dyn LogSource>,
 }
 
 impl LocalPort {
-    /// `store` is the one that the stack writes to.
+    /// `logs` is the store that the stack writes to.
     #[must_use]
-    pub fn new(handle: Handle, store: MemoryStore) -> Self {
-        Self { handle, store }
+    pub fn new(handle: Handle, logs: Arc<dyn LogSource>) -> Self {
+        Self { handle, logs }
     }
 }
 
@@ -48,6 +48,6 @@ impl ControlPort for LocalPort {
     }
 
     fn logs(&self) -> Arc<dyn LogSource> {
-        Arc::new(self.store.clone())
+        Arc::clone(&self.logs)
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::event::ProbeRole;
 use crate::domain::id::{RunId, UnitName};
 use crate::domain::signal::Signal;
 use crate::domain::spec::{Command, UnitSpec};
-use crate::logs::MemoryStore;
+use crate::logs::LogStore;
 
 /// Does what is to be done to runs. Nothing here waits: what comes of it is reported to the
 /// inbox as a fact.
@@ -43,7 +43,7 @@ impl Runners {
     pub(super) fn new(
         inbox: mpsc::UnboundedSender<Incoming>,
         containment: Containment,
-        store: MemoryStore,
+        store: Arc<dyn LogStore>,
         environment: Vec<(OsString, OsString)>,
     ) -> Self {
         Self {

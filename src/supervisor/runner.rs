@@ -32,14 +32,14 @@ use crate::domain::outcome::{Member, RunStatus};
 use crate::domain::signal::Signal;
 use crate::domain::spec::{Command, Program, UnitSpec};
 use crate::domain::stop::REAP_LIMIT;
-use crate::logs::{LogSink as _, MemoryStore, Origin, Stream, pump};
+use crate::logs::{LogStore, Origin, Stream, pump};
 use crate::probe::{Prober, Surroundings};
 
 /// What all runners share.
 #[derive(Debug)]
 pub(super) struct Tools {
     pub containment: Containment,
-    pub store: MemoryStore,
+    pub store: Arc<dyn LogStore>,
     pub environment: Vec<(OsString, OsString)>,
 }
 
@@ -278,7 +278,7 @@ impl Runner {
             containment: self.tools.containment.clone(),
             environment: self.environment.clone(),
             working_dir: self.spec.working_dir.clone(),
-            taps: Arc::new(self.tools.store.clone()),
+            taps: self.tools.store.clone(),
         };
         for role in ProbeRole::ALL {
             if let Some(probe) = probe_of(&self.spec, role) {
@@ -358,7 +358,7 @@ impl Runner {
         });
         let mut stopped = stopped.clone();
         let note = self.noter();
-        pumps.spawn(async move {
+        let pumping = async move {
             let stop = async move {
                 if stopped.wait_for(|&stop| stop).await.is_err() {
                     pending::<()>().await;
@@ -367,7 +367,11 @@ impl Runner {
             if let Err(error) = pump(output.fd, writer, stop).await {
                 note(&error.to_string());
             }
-        });
+        };
+        match self.tools.store.pumps() {
+            Some(handle) => pumps.spawn_on(pumping, &handle),
+            None => pumps.spawn(pumping),
+        };
     }
 
     /// Writes what pk itself has to say of the run into its log.
