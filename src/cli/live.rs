@@ -268,7 +268,7 @@ fn live(
             containment,
             ..
         } = ready;
-        let store = MemoryStore::default();
+        let store = Arc::new(MemoryStore::default());
         let plan = Arc::clone(&wanted.plan);
         let handle = supervisor::start(Settings {
             plan: wanted.plan,

@@ -17,24 +17,24 @@ use crate::domain::spec::Tty;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::{TerminalDenial, TerminalSize};
 use crate::domain::time::Instant;
-use crate::logs::{LogSource, MemoryStore};
+use crate::logs::LogSource;
 use crate::supervisor::Handle;
 
 /// Reaches a supervisor by its handle.
 #[derive(Clone, Debug)]
 pub struct LocalPort {
     handle: Handle,
-    store: MemoryStore,
+    logs: Arc<dyn LogSource>,
     reloader: Option<Arc<Reloader>>,
 }
 
 impl LocalPort {
-    /// `store` is the one that the stack writes to.
+    /// `logs` is the store that the stack writes to.
     #[must_use]
-    pub fn new(handle: Handle, store: MemoryStore) -> Self {
+    pub fn new(handle: Handle, logs: Arc<dyn LogSource>) -> Self {
         Self {
             handle,
-            store,
+            logs,
             reloader: None,
         }
     }
@@ -132,6 +132,6 @@ impl ControlPort for LocalPort {
     }
 
     fn logs(&self) -> Arc<dyn LogSource> {
-        Arc::new(self.store.clone())
+        Arc::clone(&self.logs)
     }
 }

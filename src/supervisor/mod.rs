@@ -35,7 +35,7 @@ use std::sync::Arc;
 use crate::contain::Containment;
 use crate::domain::plan::Plan;
 use crate::domain::set::{Options, UnitSet};
-use crate::logs::MemoryStore;
+use crate::logs::LogStore;
 
 pub use handle::{Answered, Gone, Handle};
 use host::Runners;
@@ -49,7 +49,7 @@ pub struct Settings {
     pub plan: Arc<Plan>,
     pub options: Options,
     pub containment: Containment,
-    pub store: MemoryStore,
+    pub store: Arc<dyn LogStore>,
     /// Variables that every unit gets unless it has them from the file.
     pub environment: Vec<(OsString, OsString)>,
     /// Drives the jitter of backoff.

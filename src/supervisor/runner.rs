@@ -35,14 +35,14 @@ use crate::domain::outcome::{Member, RunStatus};
 use crate::domain::signal::Signal;
 use crate::domain::spec::{Command, Lifetime, UnitSpec};
 use crate::domain::stop::REAP_LIMIT;
-use crate::logs::{LogSink as _, MemoryStore, Origin, Stream};
+use crate::logs::{LogStore, Origin, Stream};
 use crate::probe::{Prober, Surroundings};
 
 /// What all runners share.
 #[derive(Debug)]
 pub(super) struct Tools {
     pub containment: Containment,
-    pub store: MemoryStore,
+    pub store: Arc<dyn LogStore>,
     pub environment: Vec<(OsString, OsString)>,
     pub groups: LiveGroups,
     pub terminals: Terminals,
@@ -326,7 +326,7 @@ impl Runner {
             environment: self.environment.clone(),
             working_dir: self.spec.working_dir.clone(),
             options: bounds::helper_options(&self.spec)?,
-            taps: Arc::new(self.tools.store.clone()),
+            taps: self.tools.store.clone(),
         };
         for role in ProbeRole::ALL {
             if let Some(probe) = probe_of(&self.spec, role) {

@@ -11,7 +11,7 @@ use super::terminal::pump as terminal;
 use crate::contain::{Output, Pipe, Running};
 use crate::domain::id::RunId;
 use crate::domain::spec::{Tty, UnitSpec};
-use crate::logs::{LogSink as _, Origin, Stream, pump};
+use crate::logs::{Origin, Stream, pump};
 
 /// Those of one run. Dropping it closes them.
 #[derive(Debug)]
@@ -99,11 +99,15 @@ impl Streams {
             stream,
         });
         let stop = self.stopped();
-        self.pumps.spawn(async move {
+        let pumping = async move {
             if let Err(error) = pump(output.fd, writer, stop).await {
                 note(&error.to_string());
             }
-        });
+        };
+        match tools.store.pumps() {
+            Some(runtime) => self.pumps.spawn_on(pumping, &runtime),
+            None => self.pumps.spawn(pumping),
+        };
     }
 
     fn stopped(&self) -> impl Future<Output = ()> + use<> {
