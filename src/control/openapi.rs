@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::protocol::{Act, ChangesPage, ChangesQuery, LogPage, LogQuery, Problem, State, Taken};
+use super::protocol::{
+    Act, ChangesPage, ChangesQuery, FeedQuery, Lines, LogPage, LogQuery, Problem, State, Taken,
+};
 use super::record::Record;
 
 /// The document (OpenAPI 3.1).
@@ -15,6 +17,7 @@ pub fn openapi() -> Value {
     settings.meta_schema = None;
     let mut types = settings.into_generator();
     let types = &mut types;
+    types.subschema_for::<Lines>();
     let paths = json!({
         "/v1/session": { "get": operation(types, "session", "Who runs, since when.")
             .gives::<Record>().done() },
@@ -46,6 +49,13 @@ pub fn openapi() -> Value {
                 "The same, for a cursor that is too long for an address.",
             ).takes::<LogQuery>().gives::<LogPage>().done(),
         },
+        "/v1/feed": { "get": operation(
+            types, "feed",
+            "Server-sent events, all that a face shows in the order in which it makes sense: \
+             `snapshot` with a State, `lines` with Lines, `change` with a Change after the lines \
+             that came before it, `resync` where changes were lost, `end` once the stack has \
+             ended.",
+        ).asks::<FeedQuery>().streams().done() },
     });
     let schemas = types.take_definitions(true);
     json!({

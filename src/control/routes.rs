@@ -18,7 +18,7 @@ use super::history::History;
 use super::port::{ControlPort, PortError};
 use super::protocol::{Act, ErrorCode, MAX_BODY, Problem, Taken};
 use super::record::Record;
-use super::{log_pages, openapi, streams};
+use super::{feed, log_pages, openapi, streams};
 use crate::domain::admission::{Answer, Denial};
 use crate::domain::event::Command;
 use crate::domain::id::Revision;
@@ -31,16 +31,20 @@ pub(super) struct Served {
     pub port: Arc<dyn ControlPort>,
     pub record: Record,
     pub history: History,
+    /// As the stack was when it began to be served.
+    pub first: Arc<Snapshot>,
     written: Mutex<Option<(Revision, Arc<RawValue>)>>,
 }
 
 impl Served {
     pub(super) fn new(port: Arc<dyn ControlPort>, record: Record) -> Self {
+        let first = Arc::clone(&port.snapshots().borrow());
         let life = format!("{:x}", record.started.as_nanosecond());
         Self {
             port,
             record,
             history: History::new(life),
+            first,
             written: Mutex::default(),
         }
     }
@@ -97,6 +101,7 @@ pub(super) fn router(served: Arc<Served>) -> Router {
             "/v1/logs",
             get(log_pages::by_query).post(log_pages::by_body),
         )
+        .route("/v1/feed", get(feed::feed))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -6,7 +6,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::event_loop::Incoming;
 use crate::domain::admission::Answer;
-use crate::domain::change::Change;
+use crate::domain::change::{Change, What};
 use crate::domain::event::Command;
 use crate::domain::id::Revision;
 use crate::domain::snapshot::Snapshot;
@@ -54,6 +54,13 @@ impl Handle {
             .send(Incoming::Command(command, reply))
             .map_err(|_| Gone)?;
         answer.await.map_err(|_| Gone)
+    }
+
+    /// Tells the faces of something that no unit did.
+    pub fn announce(&self, what: What) {
+        let at = self.now();
+        // Nobody listens: nobody misses it.
+        let _ = self.changes.send(Change { at, what });
     }
 
     /// The time in the stack. A snapshot's own is that of the last event before it.

@@ -1,0 +1,201 @@
+//! The port of a face that shows a whole stack which another process runs.
+//!
+//! ```text
+//!  lines     ─► store    ◄─┐
+//!  changes   ─► broadcast ◄┼─ task ◄── /v1/feed, in the order in which it comes
+//!  snapshots ─► watch    ◄─┘
+//!  command   ─────────────────────► /v1/commands
+//! ```
+//!
+//! What is read here is in the order of the stack: a change comes after the lines that were
+//! before it, the verdict after everything.
+
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
+
+use super::changes::{Changes, Told};
+use super::port::{ControlPort, Reply};
+use super::protocol::{Act, Lines, State, Taken};
+use super::remote;
+use super::wire::{Connection, Event, EventStream, WireError};
+use crate::domain::event::Command;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::time::Instant;
+use crate::logs::{Gap, LogSource, MemoryStore};
+
+/// How many changes a face may lag.
+const CHANGES: usize = 2048;
+
+/// How many lines that were there before are brought along where the stack ran already.
+const HISTORY: usize = 10_000;
+
+/// Where commands go.
+#[derive(Debug)]
+enum Asks {
+    Kept(tokio::sync::Mutex<Connection>),
+    Socket(PathBuf),
+}
+
+/// Sees a stack by its feed.
+#[derive(Debug)]
+pub struct FeedPort {
+    asks: Asks,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    changes: broadcast::WeakSender<Told>,
+    /// For the first who asks: nothing that came meanwhile is lost to it.
+    first: Mutex<Option<broadcast::Receiver<Told>>>,
+    logs: MemoryStore,
+    /// The stack's time and ours at the same moment.
+    met: (Instant, tokio::time::Instant),
+    task: JoinHandle<()>,
+}
+
+impl FeedPort {
+    /// Sees a stack from its very beginning, over two streams whose other ends are served.
+    ///
+    /// # Errors
+    /// Nobody serves them any more.
+    pub async fn from_start(feed: UnixStream, commands: UnixStream) -> Result<Self, WireError> {
+        let feed = Connection::through(feed).await?;
+        let feed = EventStream::through(feed, "/v1/feed?from_start=true").await?;
+        let commands = Connection::through(commands).await?;
+        Self::follow(feed, Asks::Kept(commands.into())).await
+    }
+
+    /// Connects to a stack that runs. What happens from now on is seen, and the last lines of
+    /// what was written before.
+    ///
+    /// # Errors
+    /// Nobody is there, or nobody that is understood.
+    pub async fn connect(socket: PathBuf) -> Result<Self, WireError> {
+        let feed = EventStream::open(&socket, &format!("/v1/feed?last={HISTORY}")).await?;
+        Self::follow(feed, Asks::Socket(socket)).await
+    }
+
+    async fn follow(mut feed: EventStream, asks: Asks) -> Result<Self, WireError> {
+        let first = feed.next().await.ok_or(WireError::Gone)?;
+        let state: State = serde_json::from_str(&first.data)
+            .map_err(|error| WireError::Garbled(error.to_string()))?;
+        let met = (state.now, tokio::time::Instant::now());
+        let (snapshot_sender, snapshots) = watch::channel(Arc::new(state.snapshot));
+        let change_sender = broadcast::Sender::new(CHANGES);
+        let changes = change_sender.downgrade();
+        let first = Mutex::new(Some(change_sender.subscribe()));
+        let logs = MemoryStore::default();
+        let sinks = Sinks {
+            snapshots: snapshot_sender,
+            changes: change_sender,
+            logs: logs.clone(),
+        };
+        let task = tokio::spawn(async move {
+            while let Some(event) = feed.next().await {
+                if !sinks.take(&event) {
+                    break;
+                }
+            }
+        });
+        Ok(Self {
+            asks,
+            snapshots,
+            changes,
+            first,
+            logs,
+            met,
+            task,
+        })
+    }
+}
+
+impl Drop for FeedPort {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Where what comes is put. Closed when it is dropped.
+struct Sinks {
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    changes: broadcast::Sender<Told>,
+    logs: MemoryStore,
+}
+
+impl Sinks {
+    /// `false`: nothing follows that could be understood.
+    fn take(&self, event: &Event) -> bool {
+        // An error of the broadcast: nobody listens, nobody misses it.
+        match &*event.name {
+            "snapshot" => match serde_json::from_str::<State>(&event.data) {
+                Ok(state) => {
+                    self.snapshots.send_replace(Arc::new(state.snapshot));
+                }
+                Err(_) => return false,
+            },
+            "lines" => match serde_json::from_str::<Lines>(&event.data) {
+                Ok(lines) => self.lines(lines),
+                Err(_) => return false,
+            },
+            "change" => {
+                let told = serde_json::from_str(&event.data).map_or(Told::Missed(1), Told::Change);
+                let _ = self.changes.send(told);
+            }
+            "resync" => {
+                let _ = self.changes.send(Told::Missed(remote::missed(&event.data)));
+            }
+            "end" => return false,
+            _ => {}
+        }
+        true
+    }
+
+    fn lines(&self, lines: Lines) {
+        for gap in lines.gaps {
+            self.logs.copy_gap(Gap {
+                instance: gap.instance,
+                lines: gap.lines,
+            });
+        }
+        for line in lines.lines {
+            self.logs.copy(&line.log_line());
+        }
+    }
+}
+
+impl ControlPort for FeedPort {
+    fn command(&self, command: Command) -> Reply<'_> {
+        Box::pin(async move {
+            let act = Act::of(command).ok_or(super::port::PortError::Unsupported)?;
+            let taken = match &self.asks {
+                Asks::Kept(connection) => {
+                    let mut connection = connection.lock().await;
+                    connection.post::<Taken>("/v1/commands", &act).await
+                }
+                Asks::Socket(socket) => super::wire::post(socket, "/v1/commands", &act).await,
+            };
+            remote::answered(taken)
+        })
+    }
+
+    fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
+    fn changes(&self) -> Changes {
+        let first = (self.first.lock())
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        Changes::remote(first.unwrap_or_else(|| remote::subscribe(&self.changes)))
+    }
+
+    fn logs(&self) -> Arc<dyn LogSource> {
+        Arc::new(self.logs.clone())
+    }
+
+    fn now(&self) -> Instant {
+        let (theirs, ours) = self.met;
+        theirs + ours.elapsed()
+    }
+}
