@@ -53,12 +53,19 @@ struct Feed {
 #[derive(Clone, Copy)]
 enum Phase {
     /// The first state.
-    First { from_start: bool },
+    First {
+        from_start: bool,
+    },
     /// Whatever comes.
     Wait,
     /// The lines up to the number `lines`, then the changes up to that of `head`.
-    Lines { lines: u64, head: Head },
-    Changes { head: Head },
+    Lines {
+        lines: u64,
+        head: Head,
+    },
+    Changes {
+        head: Head,
+    },
     Over,
 }
 

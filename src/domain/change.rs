@@ -33,10 +33,7 @@ pub enum What {
     /// It was told to stop at once.
     Killing,
     /// A process had moved itself out of every group, and was killed for it.
-    Stray {
-        pid: u32,
-        name: String,
-    },
+    Stray { pid: u32, name: String },
 }
 
 /// What changed in a unit.

@@ -123,7 +123,8 @@ impl Story {
                 Some(stack(Tone::Warning, "killing what is left".to_owned()))
             }
             What::Stray { pid, name } => {
-                let text = format!("killed {name} (pid {pid}), which had moved itself out of its group");
+                let text =
+                    format!("killed {name} (pid {pid}), which had moved itself out of its group");
                 Some(stack(Tone::Warning, text))
             }
         }

@@ -106,7 +106,10 @@ pub fn launch() -> Result<Role, LaunchError> {
     // Refused by no kernel that pk runs on; without it the face is no last resort.
     let _ = set_child_subreaper(Some(getpid()));
     match call::fork().map_err(LaunchError::Fork)? {
-        Some(guard) => Ok(Role::Face(Guarded { guard, bye: say_bye })),
+        Some(guard) => Ok(Role::Face(Guarded {
+            guard,
+            bye: say_bye,
+        })),
         None => {
             let _ = setsid();
             let _ = set_child_subreaper(Some(getpid()));

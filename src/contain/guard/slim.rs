@@ -42,7 +42,13 @@ fn rename_arguments() {
         .split(|byte| *byte == b' ')
         .filter(|field| !field.is_empty())
         .skip(48 - 3);
-    let mut number = || std::str::from_utf8(fields.next()?).ok()?.trim().parse().ok();
+    let mut number = || {
+        std::str::from_utf8(fields.next()?)
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+    };
     let (Some(start), Some(end)) = (number(), number()) else {
         return;
     };

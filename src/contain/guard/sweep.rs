@@ -201,7 +201,9 @@ mod tests {
         rustix::io::write(&write, text.as_bytes()).unwrap();
         drop(write);
         let mut sum = 0;
-        for_each_number(&OwnedFd::from(read), &mut |pid| sum += pid.as_raw_nonzero().get());
+        for_each_number(&OwnedFd::from(read), &mut |pid| {
+            sum += pid.as_raw_nonzero().get()
+        });
         assert_eq!(sum, (1..900).sum::<i32>());
 
         let (read, write) = rustix::pipe::pipe().unwrap();
