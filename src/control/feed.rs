@@ -1,16 +1,17 @@
 //! All that a face shows, to one client that stays: states, changes and lines in one stream.
 //!
-//! On connections of their own a change and the lines before it overtake each other. Here a
-//! change is sent once every line is that was there when the change was seen, and the last
-//! state, which holds the verdict, after all else.
+//! On connections of their own a change and the lines before it overtake each other. Here
+//! they come in the order of their times, and the last state, which holds the verdict, after
+//! all else.
 //!
 //! ```text
-//!  state ─► ( lines … ─► changes … ─► state )… ─► end
+//!  state ─► ( lines and changes ─► state )… ─► end
 //! ```
 //!
 //! It pulls like every client: one that does not read holds nobody up, and is told what it
 //! missed.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::response::sse::Event;
 use futures_util::stream;
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::history::Head;
@@ -26,12 +28,12 @@ use super::protocol::{FeedQuery, Problem};
 use super::routes::{Asked, Served, Shared};
 use super::streams::{event, resync, sse};
 use crate::domain::snapshot::Snapshot;
-use crate::logs::{Cursor, LogSource, Selection, Start};
+use crate::logs::{Cursor, LogLine, LogSource, Page, Selection, Start};
 
 /// Changes that are taken from the history at once.
 const CHANGES: usize = 64;
 
-/// Lines of one event.
+/// Lines that are taken from the store at once.
 const LINES: usize = 512;
 
 type Events = Vec<Result<Event, Infallible>>;
@@ -46,6 +48,8 @@ struct Feed {
     logs: Arc<dyn LogSource>,
     cursor: Cursor,
     wake: watch::Receiver<u64>,
+    /// Lines that were read and not yet sent.
+    lines: VecDeque<LogLine>,
     phase: Phase,
 }
 
@@ -58,15 +62,21 @@ enum Phase {
     },
     /// Whatever comes.
     Wait,
-    /// The lines up to the number `lines`, then the changes up to that of `head`.
-    Lines {
-        lines: u64,
-        head: Head,
-    },
-    Changes {
-        head: Head,
-    },
+    Round(Round),
     Over,
+}
+
+/// All that was there at one moment.
+#[derive(Clone, Copy)]
+struct Round {
+    /// The changes up to here.
+    head: Head,
+    /// The lines up to this number.
+    lines: u64,
+    /// They were read.
+    read: bool,
+    /// When the stack began, by the clock of the lines.
+    began: i128,
 }
 
 /// Begins a stream.
@@ -91,6 +101,7 @@ pub(super) async fn feed(
         change,
         cursor: logs.cursor(Selection::All, start),
         wake: logs.wake(),
+        lines: VecDeque::new(),
         logs,
         served,
         phase: Phase::First { from_start },
@@ -109,7 +120,7 @@ async fn next(mut feed: Feed) -> Option<(Events, Feed)> {
                     Arc::clone(&feed.snapshots.borrow())
                 };
                 events.extend(feed.state(&snapshot));
-                feed.phase = feed.target();
+                feed.phase = Phase::Round(feed.round());
             }
             Phase::Wait => {
                 let more = feed.snapshots.has_changed().is_ok();
@@ -120,20 +131,9 @@ async fn next(mut feed: Feed) -> Option<(Events, Feed)> {
                         feed.snapshots.mark_changed();
                     }
                 }
-                feed.phase = feed.target();
+                feed.phase = Phase::Round(feed.round());
             }
-            Phase::Lines { lines, head } => {
-                let page = feed.logs.read(&mut feed.cursor, LINES);
-                let last = page.lines.last().map(|line| line.seq + 1);
-                if page.lines.len() < LINES || last.is_none_or(|last| last >= lines) {
-                    feed.phase = Phase::Changes { head };
-                }
-                if !page.is_empty() {
-                    let lines = log_pages::lines(&page, &feed.served.snapshot());
-                    events.extend(event("lines", &lines).map(Ok));
-                }
-            }
-            Phase::Changes { head } => feed.changes(head, &mut events),
+            Phase::Round(round) => feed.advance(round, &mut events),
             Phase::Over => return None,
         }
         if !events.is_empty() {
@@ -143,40 +143,95 @@ async fn next(mut feed: Feed) -> Option<(Events, Feed)> {
 }
 
 impl Feed {
-    /// Up to where everything is sent now. What led to a change is there before it is.
-    fn target(&mut self) -> Phase {
+    /// All that is there now. The changes first: what a unit writes because of one comes
+    /// after it.
+    fn round(&mut self) -> Round {
+        self.served.history.catch_up();
         let head = *self.head.borrow_and_update();
         let lines = *self.wake.borrow_and_update();
-        Phase::Lines { lines, head }
+        let passed = self.served.port.now().since_start();
+        let passed = i128::try_from(passed.as_nanos()).unwrap_or_default();
+        Round {
+            head,
+            lines,
+            read: false,
+            // Anew each time: the clock may be set meanwhile.
+            began: Timestamp::now().as_nanosecond() - passed,
+        }
     }
 
-    fn changes(&mut self, head: Head, events: &mut Events) {
-        let history = &self.served.history;
-        if self.change < head.last {
-            let left = usize::try_from(head.last - self.change).unwrap_or(usize::MAX);
-            let batch = history.after(self.change, CHANGES.min(left));
-            if batch.missed > 0 {
-                events.push(Ok(resync(Some(batch.missed))));
+    /// Sends some of the round; the state after the last of it.
+    fn advance(&mut self, mut round: Round, events: &mut Events) {
+        if self.lines.is_empty() && !round.read {
+            let page = self.logs.read(&mut self.cursor, LINES);
+            let last = page.lines.last().map(|line| line.seq + 1);
+            round.read = page.lines.len() < LINES || last.is_none_or(|last| last >= round.lines);
+            let Page { lines, gaps } = page;
+            self.lines = lines.into();
+            if !gaps.is_empty() {
+                let lines = Vec::new();
+                events.extend(self.lines_event(&Page { lines, gaps }));
             }
-            for change in &batch.changes {
-                events.push(Ok(Event::default().event("change").data(change.get())));
+        }
+        self.phase = Phase::Round(round);
+        let left = round.head.last.saturating_sub(self.change);
+        if left == 0 {
+            let all = self.lines.len();
+            self.send(all, events);
+            if round.read {
+                self.conclude(round, events);
             }
-            self.change = batch.last;
             return;
         }
+        let most = usize::try_from(left).map_or(CHANGES, |left| left.min(CHANGES));
+        let batch = self.served.history.after(self.change, most);
+        if batch.missed > 0 {
+            events.push(Ok(resync(Some(batch.missed))));
+        }
+        self.change += batch.missed;
+        for (change, at) in batch.changes.iter().zip(&batch.times) {
+            let at = i128::try_from(at.since_start().as_nanos()).unwrap_or(i128::MAX);
+            let at = round.began.saturating_add(at);
+            let earlier = |line: &&LogLine| line.time.as_nanosecond() <= at;
+            let count = self.lines.iter().take_while(earlier).count();
+            let all = count == self.lines.len();
+            self.send(count, events);
+            if all && !round.read {
+                // There may be more before this change.
+                return;
+            }
+            events.push(Ok(Event::default().event("change").data(change.get())));
+            self.change += 1;
+        }
+    }
+
+    fn conclude(&mut self, round: Round, events: &mut Events) {
         let snapshot = Arc::clone(&self.snapshots.borrow());
         let over = snapshot.verdict.is_some();
         let fresh = self.snapshots.has_changed().unwrap_or(false);
         self.snapshots.mark_unchanged();
         self.phase = Phase::Wait;
         // The last one has to wait for the last of the changes.
-        if head.ended || (fresh && !over) {
+        if round.head.ended || (fresh && !over) {
             events.extend(self.state(&snapshot));
         }
-        if head.ended {
+        if round.head.ended {
             self.phase = Phase::Over;
             events.push(Ok(Event::default().event("end").data("{}")));
         }
+    }
+
+    fn send(&mut self, count: usize, events: &mut Events) {
+        if count > 0 {
+            let lines = self.lines.drain(..count).collect();
+            let gaps = Vec::new();
+            events.extend(self.lines_event(&Page { lines, gaps }));
+        }
+    }
+
+    fn lines_event(&self, page: &Page) -> Option<Result<Event, Infallible>> {
+        let lines = log_pages::lines(page, &self.served.snapshot());
+        event("lines", &lines).map(Ok)
     }
 
     fn state(&self, snapshot: &Snapshot) -> Option<Result<Event, Infallible>> {

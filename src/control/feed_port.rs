@@ -30,6 +30,9 @@ use crate::logs::{Gap, LogSource, MemoryStore};
 /// How many lines that were there before are brought along where the stack ran already.
 const HISTORY: usize = 10_000;
 
+/// How often a face gets a turn to take a change.
+const TURNS: usize = 16;
+
 /// Where commands go.
 #[derive(Debug)]
 enum Asks {
@@ -93,6 +96,7 @@ impl FeedPort {
                 if !sinks.take(&event) {
                     break;
                 }
+                sinks.settle().await;
             }
         });
         Ok(Self {
@@ -121,6 +125,17 @@ struct Sinks {
 }
 
 impl Sinks {
+    /// Lets the face take a change before the lines that follow it are there. One that does
+    /// not look is not waited for.
+    async fn settle(&self) {
+        for _ in 0..TURNS {
+            if self.changes.is_empty() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// `false`: nothing follows that could be understood.
     fn take(&self, event: &Event) -> bool {
         // An error of the broadcast: nobody listens, nobody misses it.

@@ -38,6 +38,7 @@ pub(super) struct Served {
 
 impl Served {
     pub(super) fn new(port: Arc<dyn ControlPort>, record: Record) -> Self {
+        let changes = port.changes();
         let first = Arc::clone(&port.snapshots().borrow());
         let room = port.snapshots().borrow().changes_at_once() * 4;
         let life = format!("{:x}", record.started.as_nanosecond());
@@ -46,7 +47,7 @@ impl Served {
             record,
             first,
             // Enough to come back after some such moments.
-            history: History::new(life, room),
+            history: History::new(life, room, Some(changes)),
             written: Mutex::default(),
         }
     }
