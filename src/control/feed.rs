@@ -170,7 +170,7 @@ impl Feed {
             self.lines = lines.into();
             if !gaps.is_empty() {
                 let lines = Vec::new();
-                events.extend(self.lines_event(&Page { lines, gaps }));
+                events.extend(self.lines_event(&Page { gaps, lines }));
             }
         }
         self.phase = Phase::Round(round);
@@ -225,7 +225,7 @@ impl Feed {
         if count > 0 {
             let lines = self.lines.drain(..count).collect();
             let gaps = Vec::new();
-            events.extend(self.lines_event(&Page { lines, gaps }));
+            events.extend(self.lines_event(&Page { gaps, lines }));
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -148,13 +148,13 @@ fn show(held: Held, task: Option<&str>, output: &Output) -> Shown {
     if let Err(Some(what)) = &followed {
         output.error(&format!("cannot run the stack: {what}"), None);
     }
-    part(lease, guarded, stand, judged || said, output);
+    part(lease, guarded, stand.as_deref(), judged || said, output);
     followed.map_or(Shown::Failed, |followed| Shown::Followed(followed, judged))
 }
 
 /// Sees guard and supervisor end, and says what was wrong with them. `expected`: that the
 /// supervisor ends is no news.
-fn part(lease: Lease, guarded: Guarded, stand: Option<PathBuf>, expected: bool, output: &Output) {
+fn part(lease: Lease, guarded: Guarded, stand: Option<&Path>, expected: bool, output: &Output) {
     let mut panicked = false;
     for word in lease.end() {
         if let Word::Panicked { text } = word {
@@ -163,7 +163,7 @@ fn part(lease: Lease, guarded: Guarded, stand: Option<PathBuf>, expected: bool, 
             output.error(&format!("the supervisor of the stack {text}"), Some(help));
         }
     }
-    match guarded.part(stand.as_deref(), PART) {
+    match guarded.part(stand, PART) {
         Parting::Done => {}
         Parting::SupervisorDied(_) if expected || panicked => {}
         Parting::SupervisorDied(code) => {

@@ -190,8 +190,6 @@ fn rest(duration: Duration) {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::OwnedFd;
-
     use super::*;
 
     #[test]
@@ -201,8 +199,8 @@ mod tests {
         rustix::io::write(&write, text.as_bytes()).unwrap();
         drop(write);
         let mut sum = 0;
-        for_each_number(&OwnedFd::from(read), &mut |pid| {
-            sum += pid.as_raw_nonzero().get()
+        for_each_number(&read, &mut |pid| {
+            sum += pid.as_raw_nonzero().get();
         });
         assert_eq!(sum, (1..900).sum::<i32>());
 
@@ -211,7 +209,7 @@ mod tests {
         rustix::io::write(&write, text.as_bytes()).unwrap();
         drop(write);
         let mut lines = 0;
-        for_each_line(&OwnedFd::from(read), |line| {
+        for_each_line(&read, |line| {
             lines += 1;
             assert_eq!(line, format!("line {lines}").as_bytes());
         });
