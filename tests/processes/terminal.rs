@@ -12,6 +12,13 @@ fn state(pid: Pid) -> Option<char> {
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
+/// The process group in the foreground of its terminal: the eighth field.
+fn foreground(pid: Pid) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    fields.nth(5)?.parse().ok()
+}
+
 const TICKS: &str = "\
 name: ticks
 services:
@@ -49,11 +56,16 @@ fn a_stopped_face_holds_up_nothing_and_misses_nothing() {
     assert!(waited.status.success(), "{waited:?}");
     // In the background it is shown as well; in the foreground Ctrl-C reaches it.
     shell.type_in("bg\n");
-    shell.wait_for("late  > completed", 1);
+    shell.wait_for("late > completed", 1);
     shell.type_in("fg\n");
+    poll("pk in the foreground", || {
+        (foreground(face) == Some(face.as_raw_nonzero().get())).then_some(())
+    });
     let seen = now() + 5;
     shell.wait_for(&format!("at {seen}\r\n"), 1);
     shell.type_in("\x03");
+    shell.wait_for("ticks ended after", 1);
+    shell.type_in("echo code $?\n");
     shell.wait_for("code 130", 1);
     let screen = shell.screen();
     for tick in 1..=seen {
