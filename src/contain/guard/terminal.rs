@@ -101,7 +101,10 @@ fn foreground_of(stat: &[u8]) -> Option<Pid> {
         .split(|byte| *byte == b' ')
         .filter(|field| !field.is_empty());
     let number: i32 = std::str::from_utf8(fields.nth(5)?).ok()?.parse().ok()?;
-    Pid::from_raw(number).filter(|_| number > 0)
+    // -1: none is.
+    Some(number)
+        .filter(|number| *number > 0)
+        .and_then(Pid::from_raw)
 }
 
 /// A short path on the stack.
