@@ -50,9 +50,7 @@ pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
         let limit = args.wait.then_some(args.timeout);
         return launch::background(stack, limit, output);
     }
-    launch::foreground(stack, output, |last| {
-        last.verdict.as_ref().map_or(End::Failed, exit::of_up)
-    })
+    launch::foreground(stack, output, |verdict, _| exit::of_up(verdict))
 }
 
 pub fn run(place: &Place, args: &args::Run, output: &Output) -> End {
@@ -63,12 +61,7 @@ pub fn run(place: &Place, args: &args::Run, output: &Output) -> End {
     // What one task needs is its own: it neither is the stack nor stands in its way, and has
     // no session.
     stack.task = Some(args.task.clone());
-    launch::foreground(stack, output, |last| {
-        let outcome = last.get(&args.task).and_then(|unit| unit.outcome.as_ref());
-        last.verdict
-            .as_ref()
-            .map_or(End::Failed, |verdict| exit::of_run(verdict, outcome))
-    })
+    launch::foreground(stack, output, exit::of_run)
 }
 
 fn prepare(

@@ -8,10 +8,13 @@
 //! ```
 //!
 //! What is read here is in the order of the stack: a change comes after the lines that were
-//! before it, the verdict after everything.
+//! before it, the verdict after everything. A face that shows every line says so
+//! ([`FeedPort::paced`]): then no more is brought than it takes, and what it does not come to
+//! is lost where it was kept, once.
 
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{broadcast, watch};
@@ -23,15 +26,19 @@ use super::protocol::{Act, Lines, State, Taken};
 use super::remote;
 use super::wire::{Connection, Event, EventStream, WireError};
 use crate::domain::event::Command;
+use crate::domain::id::InstanceId;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Instant;
-use crate::logs::{Gap, LogSource, MemoryStore};
+use crate::logs::{Cursor, Gap, LogLine, LogSource, MemoryStore, Page, Selection, Start};
 
 /// How many lines that were there before are brought along where the stack ran already.
 const HISTORY: usize = 10_000;
 
 /// How often a face gets a turn to take a change.
 const TURNS: usize = 16;
+
+/// How many lines are brought before the face has taken them, if it is to set the pace.
+const AHEAD: u64 = 16_384;
 
 /// Where commands go.
 #[derive(Debug)]
@@ -48,7 +55,7 @@ pub struct FeedPort {
     changes: broadcast::WeakSender<Told>,
     /// For the first who asks: nothing that came meanwhile is lost to it.
     first: Mutex<Option<broadcast::Receiver<Told>>>,
-    logs: MemoryStore,
+    logs: Paced,
     /// The stack's time and ours at the same moment.
     met: (Instant, tokio::time::Instant),
     task: JoinHandle<()>,
@@ -85,7 +92,7 @@ impl FeedPort {
         let (snapshot_sender, snapshots) = watch::channel(Arc::new(state.snapshot));
         let changes = change_sender.downgrade();
         let first = Mutex::new(Some(change_sender.subscribe()));
-        let logs = MemoryStore::default();
+        let logs = Paced::default();
         let sinks = Sinks {
             snapshots: snapshot_sender,
             changes: change_sender,
@@ -97,6 +104,7 @@ impl FeedPort {
                     break;
                 }
                 sinks.settle().await;
+                sinks.logs.wait_for_the_face().await;
             }
         });
         Ok(Self {
@@ -111,6 +119,15 @@ impl FeedPort {
     }
 }
 
+impl FeedPort {
+    /// The face reads every line, and sets the pace.
+    #[must_use]
+    pub fn paced(self) -> Self {
+        self.logs.sets_the_pace.store(true, Ordering::Relaxed);
+        self
+    }
+}
+
 impl Drop for FeedPort {
     fn drop(&mut self) {
         self.task.abort();
@@ -121,7 +138,54 @@ impl Drop for FeedPort {
 struct Sinks {
     snapshots: watch::Sender<Arc<Snapshot>>,
     changes: broadcast::Sender<Told>,
-    logs: MemoryStore,
+    logs: Paced,
+}
+
+/// The lines that were brought, and how many of them were taken.
+#[derive(Clone, Debug, Default)]
+struct Paced {
+    store: MemoryStore,
+    sets_the_pace: Arc<AtomicBool>,
+    taken: Arc<watch::Sender<u64>>,
+}
+
+impl Paced {
+    async fn wait_for_the_face(&self) {
+        if !self.sets_the_pace.load(Ordering::Relaxed) {
+            return;
+        }
+        let brought = *self.store.wake().borrow();
+        let mut taken = self.taken.subscribe();
+        // An error says that the port is gone, and this task with it.
+        let _ = taken.wait_for(|taken| taken + AHEAD >= brought).await;
+    }
+}
+
+impl LogSource for Paced {
+    fn cursor(&self, selection: Selection, start: Start) -> Cursor {
+        self.store.cursor(selection, start)
+    }
+
+    fn read(&self, cursor: &mut Cursor, max: usize) -> Page {
+        let page = self.store.read(cursor, max);
+        if let Some(line) = page.lines.last() {
+            let next = line.seq + 1;
+            self.taken.send_if_modified(|taken| {
+                let newer = next > *taken;
+                *taken = next.max(*taken);
+                newer
+            });
+        }
+        page
+    }
+
+    fn tail(&self, instance: InstanceId, lines: usize) -> Vec<LogLine> {
+        self.store.tail(instance, lines)
+    }
+
+    fn wake(&self) -> watch::Receiver<u64> {
+        self.store.wake()
+    }
 }
 
 impl Sinks {
@@ -165,13 +229,13 @@ impl Sinks {
 
     fn lines(&self, lines: Lines) {
         for gap in lines.gaps {
-            self.logs.copy_gap(Gap {
+            self.logs.store.copy_gap(Gap {
                 instance: gap.instance,
                 lines: gap.lines,
             });
         }
         for line in lines.lines {
-            self.logs.copy(&line.log_line());
+            self.logs.store.copy(&line.log_line());
         }
     }
 }

@@ -28,7 +28,7 @@ pub fn background(stack: Stack, wait: Option<Duration>, output: &Output) -> End 
             return End::Failed;
         }
     };
-    let began = reach::block_on(output, async { Ok(held.lease.first().await) });
+    let began = reach::block_on(output, async { Ok(held.lease.next().await) });
     match began {
         Ok(Some(Word::Began { opening, .. })) => {
             let mut text = String::new();
@@ -59,7 +59,7 @@ pub fn background(stack: Stack, wait: Option<Duration>, output: &Output) -> End 
             output.error(&format!("the supervisor of `{name}` {text}"), None);
             End::Failed
         }
-        Ok(None) => {
+        Ok(Some(Word::Ended { .. }) | None) => {
             let how = match held.guarded.part(None, PART) {
                 Parting::SupervisorDied(code) => format!(" (exit code {code})"),
                 Parting::Done | Parting::GuardDied | Parting::NoSupervisor | Parting::Late => {

@@ -7,8 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use super::lease::{Lease, Word};
 use super::{Held, Stack, launch, panic_if_told};
 use crate::cli::exit::End;
@@ -19,8 +17,9 @@ use crate::cli::signals::Signals;
 use crate::contain::{Guarded, Parting};
 use crate::control::{ControlPort, FeedPort};
 use crate::domain::event::{Command, Shutdown, ShutdownCause};
+use crate::domain::outcome::Outcome;
 use crate::domain::signal::Signal;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::verdict::Verdict;
 
 /// How long a reader that was asked to may take to read on, once the stack has ended.
 const STALLED: Duration = Duration::from_secs(2);
@@ -29,7 +28,11 @@ const STALLED: Duration = Duration::from_secs(2);
 const PART: Duration = Duration::from_secs(6);
 
 /// Runs the stack to its end before the eyes of whoever started pk.
-pub fn foreground(stack: Stack, output: &Output, judge: impl FnOnce(&Snapshot) -> End) -> End {
+pub fn foreground(
+    stack: Stack,
+    output: &Output,
+    judge: impl FnOnce(&Verdict, Option<&Outcome>) -> End,
+) -> End {
     let task = stack.task.clone();
     let held = match launch(stack) {
         Ok(held) => held,
@@ -39,7 +42,7 @@ pub fn foreground(stack: Stack, output: &Output, judge: impl FnOnce(&Snapshot) -
         }
     };
     match show(held, task.as_deref(), output) {
-        Shown::Followed(followed, judged) => {
+        Shown::Followed(followed) => {
             if followed.unshown > 0 {
                 let lines = plural(
                     usize::try_from(followed.unshown).unwrap_or(usize::MAX),
@@ -51,10 +54,9 @@ pub fn foreground(stack: Stack, output: &Output, judge: impl FnOnce(&Snapshot) -
                 output.error(&format!("cannot write to standard output: {reason}"), None);
                 return End::Failed;
             }
-            if judged {
-                judge(&followed.last)
-            } else {
-                End::Failed
+            match &followed.ended {
+                Some(ended) => judge(&ended.verdict, ended.outcome.as_ref()),
+                None => End::Failed,
             }
         }
         Shown::Failed => End::Failed,
@@ -64,17 +66,28 @@ pub fn foreground(stack: Stack, output: &Output, judge: impl FnOnce(&Snapshot) -
 /// What came of it; what went wrong has been said.
 enum Shown {
     Failed,
-    /// With `true` it came to its verdict.
-    Followed(Followed, bool),
+    Followed(Followed),
 }
 
 /// How a stack ended.
 struct Followed {
-    last: Arc<Snapshot>,
+    /// `None`: nobody knows.
+    ended: Option<Ended>,
     /// Why it could not be shown.
     unwritable: Option<String>,
     /// Lines that were still to be shown when pk left.
     unshown: u64,
+    /// What the supervisor said of itself.
+    panics: Vec<String>,
+}
+
+/// What the supervisor said of the end.
+struct Ended {
+    verdict: Box<Verdict>,
+    /// Of the task that all of it was for.
+    outcome: Option<Outcome>,
+    /// All that were ever written.
+    lines: u64,
 }
 
 fn show(held: Held, task: Option<&str>, output: &Output) -> Shown {
@@ -98,21 +111,21 @@ fn show(held: Held, task: Option<&str>, output: &Output) -> Shown {
         }
     };
     let mut stand = None;
-    let followed = runtime.block_on(async {
+    let mut followed = runtime.block_on(async {
         let signals = Signals::listen().map_err(|error| Some(reason(&error)))?;
         // Both ends are there: nothing is waited for but what the supervisor does.
-        let (port, began) = tokio::join!(FeedPort::from_start(feed, commands), lease.first());
+        let (port, began) = tokio::join!(FeedPort::from_start(feed, commands), lease.next());
         let (port, opening) = match (port, began) {
             (Ok(port), Some(Word::Began { opening, stand: at })) => {
                 stand = at;
-                (port, opening)
+                (port.paced(), opening)
             }
             (_, Some(Word::Failed { what })) => {
                 output.error(&what, None);
                 return Err(None);
             }
             (_, Some(Word::Panicked { text })) => return Err(Some(text)),
-            (_, Some(Word::Began { .. }) | None) => return Err(None),
+            (_, Some(Word::Began { .. } | Word::Ended { .. }) | None) => return Err(None),
         };
         let progress = Arc::new(Progress::default());
         let stdout = Printer::start(io::stdout(), Arc::clone(&progress));
@@ -137,31 +150,51 @@ fn show(held: Held, task: Option<&str>, output: &Output) -> Shown {
         let shared = Arc::clone(&progress);
         let face = Face::attach(&port, plan, units, look, printer, task, shared);
         Ok(tokio::select! {
-            followed = follow(&port, face, opening, signals, &progress) => followed,
+            followed = follow(&port, &mut lease, face, opening, signals, &progress) => followed,
             () = panic_if_told("face") => return Err(None),
         })
     });
     // A write to a paused terminal may never end, and must not keep pk.
     runtime.shutdown_background();
-    let judged = (followed.as_ref()).is_ok_and(|followed| followed.last.verdict.is_some());
+    let judged = (followed.as_ref()).is_ok_and(|followed| followed.ended.is_some());
     let said = matches!(followed, Err(None));
     if let Err(Some(what)) = &followed {
         output.error(&format!("cannot run the stack: {what}"), None);
     }
-    part(lease, guarded, stand.as_deref(), judged || said, output);
-    followed.map_or(Shown::Failed, |followed| Shown::Followed(followed, judged))
+    let panics = (followed.as_mut()).map_or_else(
+        |_| Vec::new(),
+        |followed| std::mem::take(&mut followed.panics),
+    );
+    part(
+        lease,
+        guarded,
+        stand.as_deref(),
+        judged || said,
+        panics,
+        output,
+    );
+    followed.map_or(Shown::Failed, Shown::Followed)
 }
 
 /// Sees guard and supervisor end, and says what was wrong with them. `expected`: that the
 /// supervisor ends is no news.
-fn part(lease: Lease, guarded: Guarded, stand: Option<&Path>, expected: bool, output: &Output) {
-    let mut panicked = false;
-    for word in lease.end() {
-        if let Word::Panicked { text } = word {
-            panicked = true;
-            let help = "this is a mistake in pk; please report it";
-            output.error(&format!("the supervisor of the stack {text}"), Some(help));
-        }
+fn part(
+    lease: Lease,
+    guarded: Guarded,
+    stand: Option<&Path>,
+    expected: bool,
+    mut panics: Vec<String>,
+    output: &Output,
+) {
+    let late = lease.end().into_iter();
+    panics.extend(late.filter_map(|word| match word {
+        Word::Panicked { text } => Some(text),
+        Word::Began { .. } | Word::Ended { .. } | Word::Failed { .. } => None,
+    }));
+    let panicked = !panics.is_empty();
+    for text in panics {
+        let help = "this is a mistake in pk; please report it";
+        output.error(&format!("the supervisor of the stack {text}"), Some(help));
     }
     match guarded.part(stand, PART) {
         Parting::Done => {}
@@ -195,16 +228,18 @@ fn part(lease: Lease, guarded: Guarded, stand: Option<&Path>, expected: bool, ou
 /// Shows the stack and passes signals on until it has ended and all is shown.
 async fn follow(
     port: &dyn ControlPort,
+    lease: &mut Lease,
     face: Face,
     opening: Vec<String>,
     mut signals: Signals,
     progress: &Progress,
 ) -> Followed {
-    let mut snapshots = port.snapshots();
     let mut shown = std::pin::pin!(face.show(&opening));
     let (mut showing, mut asked) = (true, false);
-    let (mut ended, mut unwritable) = (false, None);
-    while showing || !ended {
+    let (mut over, mut ended, mut unwritable) = (false, None, None);
+    let mut panics = Vec::new();
+    while showing || !over {
+        let stopped = asked || ended.as_ref().is_some_and(is_stopped);
         tokio::select! {
             result = &mut shown, if showing => {
                 showing = false;
@@ -216,17 +251,27 @@ async fn follow(
                         ShutdownCause::Requested
                     }
                 };
-                if !ended {
+                if !over {
                     // Nobody would see the stack run.
                     ask(port, Shutdown::Graceful, cause).await;
                     asked = true;
                 }
             }
-            () = verdict(&mut snapshots), if !ended => ended = true,
+            word = lease.next(), if !over => match word {
+                Some(Word::Ended { verdict, outcome, lines }) => {
+                    over = true;
+                    ended = Some(Ended { verdict, outcome, lines });
+                }
+                // A mistake in one place; the rest goes on.
+                Some(Word::Panicked { text }) => panics.push(text),
+                Some(Word::Began { .. } | Word::Failed { .. }) => {}
+                // It is gone, and with it what it ran.
+                None => over = true,
+            },
             // Stopping always ends, also where nobody reads.
-            () = progress.stalled(STALLED), if ended && showing && (asked || stopped(&snapshots)) => break,
+            () = progress.stalled(STALLED), if over && showing && stopped => break,
             signal = signals.next() => {
-                if ended {
+                if over {
                     // All that is left is to print, to somebody who wants to leave.
                     break;
                 }
@@ -236,24 +281,24 @@ async fn follow(
             }
         }
     }
-    let head = *port.logs().wake().borrow();
+    let unshown = match &ended {
+        Some(ended) if showing => progress.unshown(ended.lines),
+        Some(_) | None => 0,
+    };
     Followed {
-        last: Arc::clone(&snapshots.borrow()),
+        ended,
         unwritable,
-        unshown: if showing { progress.unshown(head) } else { 0 },
+        unshown,
+        panics,
     }
 }
 
 /// Whether the stack was stopped, by whomever.
-fn stopped(snapshots: &watch::Receiver<Arc<Snapshot>>) -> bool {
-    snapshots.borrow().shutdown.is_some()
+fn is_stopped(ended: &Ended) -> bool {
+    ended.verdict.cause.is_some()
 }
 
 async fn ask(port: &dyn ControlPort, how: Shutdown, cause: ShutdownCause) {
     // A refusal means that it stops already, an error that it has.
     let _ = port.command(Command::Shutdown(how, cause)).await;
-}
-
-async fn verdict(snapshots: &mut watch::Receiver<Arc<Snapshot>>) {
-    let _ = snapshots.wait_for(|last| last.verdict.is_some()).await;
 }

@@ -1,7 +1,7 @@
 //! The lease: what face and supervisor have to say to each other before and beside the feed.
 //!
 //! ```text
-//!  supervisor ─► face: Began, or Failed; later Panicked         a line of JSON each
+//!  supervisor ─► face: Began, or Failed; later Ended, Panicked  a line of JSON each
 //!  face ─► supervisor: that it gives the lease away             one byte
 //!  its end, on either side: the other one has ended
 //! ```
@@ -9,10 +9,15 @@
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, Interest};
+
+use crate::control::ControlPort;
+use crate::domain::outcome::Outcome;
+use crate::domain::verdict::Verdict;
 
 /// How long a supervisor that is ending may take to say its last word.
 const LAST_WORD: Duration = Duration::from_secs(2);
@@ -34,6 +39,14 @@ pub(super) enum Word {
         /// Below which cgroup its groups are.
         stand: Option<PathBuf>,
     },
+    /// It came to its verdict. The feed says so as well, but only behind all lines.
+    Ended {
+        verdict: Box<Verdict>,
+        /// That of the task that all of it was for.
+        outcome: Option<Outcome>,
+        /// All that were ever written.
+        lines: u64,
+    },
     /// It cannot run, and the supervisor ends.
     Failed { what: String },
     /// A mistake in pk itself.
@@ -53,8 +66,8 @@ impl Lease {
         Self { stream, text }
     }
 
-    /// The first word; `None`: the supervisor has ended without one.
-    pub(super) async fn first(&mut self) -> Option<Word> {
+    /// The next word; `None`: the supervisor has ended without one. Safe to cancel.
+    pub(super) async fn next(&mut self) -> Option<Word> {
         let stream = self.stream.try_clone().ok()?;
         stream.set_nonblocking(true).ok()?;
         let mut stream = tokio::net::UnixStream::from_std(stream).ok()?;
@@ -137,6 +150,21 @@ impl Leased {
         }
     }
 
+    /// Says how the stack has ended.
+    pub fn say_ended(&self, port: &dyn ControlPort, task: Option<&str>) {
+        let snapshots = port.snapshots();
+        let last = Arc::clone(&snapshots.borrow());
+        let Some(verdict) = &last.verdict else {
+            return;
+        };
+        let outcome = task.and_then(|task| last.get(task)?.outcome.clone());
+        self.say(&Word::Ended {
+            verdict: Box::new(verdict.clone()),
+            outcome,
+            lines: *port.logs().wake().borrow(),
+        });
+    }
+
     /// Resolves once the lease has ended.
     pub async fn ended(&self) -> Ended {
         let gone = Ended::FaceGone;
@@ -188,7 +216,7 @@ mod tests {
         };
         leased.say(&began);
         leased.say(&panicked("one"));
-        assert_eq!(lease.first().await, Some(began));
+        assert_eq!(lease.next().await, Some(began));
         leased.try_clone().unwrap().say(&panicked("two"));
         drop(leased);
         assert_eq!(lease.end(), [panicked("one"), panicked("two")]);
@@ -198,7 +226,7 @@ mod tests {
     async fn a_supervisor_that_ends_without_a_word_is_noticed() {
         let (mut lease, leased) = pair();
         drop(leased);
-        assert_eq!(lease.first().await, None);
+        assert_eq!(lease.next().await, None);
     }
 
     #[tokio::test]

@@ -111,7 +111,7 @@ async fn live(
         opening: opening(&stack, &containment),
         stand: containment.stand_path().map(ToOwned::to_owned),
     };
-    let record = stack.record();
+    let (record, task) = (stack.record(), stack.task);
     let store = MemoryStore::default();
     let handle = supervisor::start(Settings {
         plan: stack.wanted.plan,
@@ -122,11 +122,11 @@ async fn live(
         seed: seed(),
     });
     let port = Arc::new(LocalPort::new(handle.clone(), store));
-    let serving = control::serve_faces(stack.session, faces, record, port)
+    let serving = control::serve_faces(stack.session, faces, record, port.clone())
         .map_err(|error| cannot_run("its server", &error))?;
     leased.say(&began);
     let ended = tokio::select! {
-        ended = watch(&handle, supervised, leased, signals, stack.detached) => ended,
+        ended = watch(&port, &handle, task.as_deref(), supervised, leased, signals, stack.detached) => ended,
         () = panic_if_told("supervisor") => false,
     };
     serving.finish();
@@ -136,7 +136,9 @@ async fn live(
 /// Passes on what asks for an end until the stack has ended and its face needs nothing more.
 /// `false`: it ended without a verdict.
 async fn watch(
+    port: &LocalPort,
     handle: &Handle,
+    task: Option<&str>,
     supervised: &Supervised,
     leased: &Leased,
     mut signals: Signals,
@@ -155,7 +157,15 @@ async fn watch(
     while !ended || held {
         let mut cause = None;
         tokio::select! {
-            result = &mut over, if !ended => (ended, judged) = (true, result),
+            result = &mut over, if !ended => {
+                (ended, judged) = (true, result);
+                if !judged {
+                    break;
+                }
+                if held {
+                    leased.say_ended(port, task);
+                }
+            }
             end = &mut lease, if held => {
                 held = false;
                 if end == Ended::FaceGone {

@@ -50,7 +50,8 @@ pub fn up(
 async fn attach(found: &Found, wanted: Wanted, output: &Output) -> Result<End, End> {
     let port = FeedPort::connect(found.socket.clone())
         .await
-        .map_err(|error| reach::failed(&error, output))?;
+        .map_err(|error| reach::failed(&error, output))?
+        .paced();
     let progress = Arc::new(Progress::default());
     let printer = Printer::start(io::stdout(), Arc::clone(&progress));
     let look = output.look();
