@@ -15,3 +15,4 @@ mod logs;
 mod probe;
 mod processes;
 mod up;
+mod vm;

@@ -13,6 +13,7 @@ use super::launch::{self, Stack};
 use super::output::Output;
 use super::resolve::{self, Mistake, Wanted};
 use super::running::{self, join};
+use super::saved::Files;
 use super::stack;
 use crate::control::{RuntimeFolder, Session, SessionError};
 use crate::domain::plan::Plan;
@@ -29,6 +30,16 @@ pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
         Ok(folder) => folder,
         Err(error) => return running::unusable(&error, output),
     };
+    let selection = stack.wanted.options.selection.clone();
+    let name = stack.wanted.plan.name();
+    match Files::new(place, stack.path.clone(), name, selection) {
+        Ok(files) => stack.files = Some(Arc::new(files)),
+        Err(message) => {
+            output.error(&message, None);
+            return End::Usage;
+        }
+    }
+    stack.follows_files = args.reload;
     match Session::open(&folder, stack.record()) {
         Ok(opened) => stack.session = Some(opened),
         Err(error) => {
@@ -37,6 +48,11 @@ pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
                 output.error(&refusal, None);
                 return End::Failed;
             };
+            if args.reload {
+                let help = "`pk reload` reloads it; `--reload` is for the `up` that starts it";
+                output.error(&refusal, Some(help));
+                return End::Denied;
+            }
             return join::up(
                 found.as_deref(),
                 &refusal,
@@ -104,6 +120,8 @@ fn prepare(
         task: None,
         environment: forced_colors(output),
         session: None,
+        files: None,
+        follows_files: false,
         detached: false,
     })
 }

@@ -21,13 +21,18 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 use super::changes::{Changes, Told};
-use super::port::{ControlPort, Reply};
-use super::protocol::{Act, Lines, State, Taken};
+use super::port::{ControlPort, Reply, TerminalReply};
+use super::protocol::{Act, Lines, State};
+use super::reload::{ReloadAsk, ReloadReply};
 use super::remote;
+use super::remote_live::{self, RemoteStats};
+use super::terminal::{Input, TerminalError, TerminalWatch};
 use super::wire::{Connection, Event, EventStream, WireError};
 use crate::domain::event::Command;
-use crate::domain::id::InstanceId;
+use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::snapshot::Snapshot;
+use crate::domain::stats::StackStats;
+use crate::domain::terminal::TerminalSize;
 use crate::domain::time::Instant;
 use crate::logs::{Cursor, Gap, LogLine, LogSource, MemoryStore, Page, Selection, Start};
 
@@ -40,17 +45,15 @@ const TURNS: usize = 16;
 /// How many lines are brought before the face has taken them, if it is to set the pace.
 const AHEAD: u64 = 16_384;
 
-/// Where commands go.
-#[derive(Debug)]
-enum Asks {
-    Kept(tokio::sync::Mutex<Connection>),
-    Socket(PathBuf),
-}
-
 /// Sees a stack by its feed.
 #[derive(Debug)]
 pub struct FeedPort {
-    asks: Asks,
+    /// For one request after the other; without it each goes to the socket.
+    commands: Option<tokio::sync::Mutex<Connection>>,
+    /// Where the stack listens, if it does.
+    socket: Option<PathBuf>,
+    stats: RemoteStats,
+    runtime: tokio::runtime::Handle,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     changes: broadcast::WeakSender<Told>,
     /// For the first who asks: nothing that came meanwhile is lost to it.
@@ -63,14 +66,19 @@ pub struct FeedPort {
 
 impl FeedPort {
     /// Sees a stack from its very beginning, over two streams whose other ends are served.
+    /// Statistics and terminals come over `socket`, if it listens somewhere.
     ///
     /// # Errors
     /// Nobody serves them any more.
-    pub async fn from_start(feed: UnixStream, commands: UnixStream) -> Result<Self, WireError> {
+    pub async fn from_start(
+        feed: UnixStream,
+        commands: UnixStream,
+        socket: Option<PathBuf>,
+    ) -> Result<Self, WireError> {
         let feed = Connection::through(feed).await?;
         let feed = EventStream::through(feed, "/v1/feed?from_start=true").await?;
         let commands = Connection::through(commands).await?;
-        Self::follow(feed, Asks::Kept(commands.into())).await
+        Self::follow(feed, Some(commands.into()), socket).await
     }
 
     /// Connects to a stack that runs. What happens from now on is seen, and the last lines of
@@ -80,10 +88,14 @@ impl FeedPort {
     /// Nobody is there, or nobody that is understood.
     pub async fn connect(socket: PathBuf) -> Result<Self, WireError> {
         let feed = EventStream::open(&socket, &format!("/v1/feed?last={HISTORY}")).await?;
-        Self::follow(feed, Asks::Socket(socket)).await
+        Self::follow(feed, None, Some(socket)).await
     }
 
-    async fn follow(mut feed: EventStream, asks: Asks) -> Result<Self, WireError> {
+    async fn follow(
+        mut feed: EventStream,
+        commands: Option<tokio::sync::Mutex<Connection>>,
+        socket: Option<PathBuf>,
+    ) -> Result<Self, WireError> {
         let first = feed.next().await.ok_or(WireError::Gone)?;
         let state: State = serde_json::from_str(&first.data)
             .map_err(|error| WireError::Garbled(error.to_string()))?;
@@ -108,7 +120,10 @@ impl FeedPort {
             }
         });
         Ok(Self {
-            asks,
+            commands,
+            socket,
+            stats: RemoteStats::default(),
+            runtime: tokio::runtime::Handle::current(),
             snapshots,
             changes,
             first,
@@ -125,6 +140,26 @@ impl FeedPort {
     pub fn paced(self) -> Self {
         self.logs.sets_the_pace.store(true, Ordering::Relaxed);
         self
+    }
+}
+
+impl FeedPort {
+    async fn post<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl serde::Serialize,
+    ) -> Result<T, WireError> {
+        match (&self.commands, &self.socket) {
+            (Some(connection), _) => connection.lock().await.post(path, body).await,
+            (None, Some(socket)) => super::wire::post(socket, path, body).await,
+            (None, None) => Err(WireError::Gone),
+        }
+    }
+
+    /// Paths name an instance by its name.
+    fn terminal(&self, instance: InstanceId) -> Result<(&PathBuf, UnitName), TerminalError> {
+        let socket = self.socket.as_ref().ok_or(TerminalError::Gone)?;
+        Ok((socket, remote::name_of(&self.snapshots.borrow(), instance)?))
     }
 }
 
@@ -244,14 +279,39 @@ impl ControlPort for FeedPort {
     fn command(&self, command: Command) -> Reply<'_> {
         Box::pin(async move {
             let act = Act::of(command).ok_or(super::port::PortError::Unsupported)?;
-            let taken = match &self.asks {
-                Asks::Kept(connection) => {
-                    let mut connection = connection.lock().await;
-                    connection.post::<Taken>("/v1/commands", &act).await
-                }
-                Asks::Socket(socket) => super::wire::post(socket, "/v1/commands", &act).await,
-            };
-            remote::answered(taken)
+            remote::answered(self.post("/v1/commands", &act).await)
+        })
+    }
+
+    fn reload(&self, ask: ReloadAsk) -> ReloadReply<'_> {
+        Box::pin(async move { remote::reloaded(self.post("/v1/reload", &ask).await) })
+    }
+
+    fn stats(&self) -> watch::Receiver<Arc<StackStats>> {
+        match &self.socket {
+            Some(socket) => self.stats.subscribe(socket, &self.runtime),
+            None => watch::channel(Arc::default()).1,
+        }
+    }
+
+    fn watch_terminal(&self, instance: InstanceId) -> TerminalReply<'_, TerminalWatch> {
+        Box::pin(async move {
+            let (socket, name) = self.terminal(instance)?;
+            remote_live::watch_terminal(socket, name.as_str()).await
+        })
+    }
+
+    fn send_input(&self, instance: InstanceId, input: Input) -> TerminalReply<'_, ()> {
+        Box::pin(async move {
+            let (socket, name) = self.terminal(instance)?;
+            remote_live::send_input(socket, name.as_str(), input).await
+        })
+    }
+
+    fn resize_terminal(&self, instance: InstanceId, size: TerminalSize) -> TerminalReply<'_, ()> {
+        Box::pin(async move {
+            let (socket, name) = self.terminal(instance)?;
+            remote_live::resize_terminal(socket, name.as_str(), size).await
         })
     }
 

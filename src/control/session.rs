@@ -99,6 +99,12 @@ impl Session {
         &self.record
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// Leaves it to a process that was forked from this one and holds it as well.
     pub fn leave(mut self) {
         self.left = true;

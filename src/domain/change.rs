@@ -9,6 +9,7 @@ use super::event::ShutdownCause;
 use super::id::{Attempt, InstanceId, UnitName};
 use super::outcome::{Failure, Outcome, RunStatus};
 use super::phase::Stop;
+use super::plan::PlanDifference;
 use super::text::{duration, opt_duration};
 use super::time::Instant;
 
@@ -34,6 +35,10 @@ pub enum What {
     Killing,
     /// A process had moved itself out of every group, and was killed for it.
     Stray { pid: u32, name: String },
+    /// It went over to what its files say now.
+    Reloaded(Box<PlanDifference>),
+    /// Its files were saved, and it stays as it was.
+    ReloadRefused { reason: String },
 }
 
 /// What changed in a unit.

@@ -60,7 +60,7 @@ fn ends(end: End, mechanism: Mechanism) {
     let place = Place::new("");
     let flight = match (&own, mechanism) {
         (Some(own), Mechanism::Cgroup) => own.join("cgroup.procs").display().to_string(),
-        (None, _) | (_, Mechanism::ProcessGroup) => String::new(),
+        (None, _) | (_, Mechanism::ProcessGroup | Mechanism::PidNamespace) => String::new(),
     };
     let pk = place.pk().display().to_string();
     let file = menagerie::zoo(&place.name, &flight, &pk, is_root);

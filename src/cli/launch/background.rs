@@ -88,7 +88,7 @@ fn awaited(held: &mut Held, limit: Duration, output: &Output) -> End {
         }
     };
     let work = async {
-        let port = FeedPort::from_start(feed, commands)
+        let port = FeedPort::from_start(feed, commands, held.socket.clone())
             .await
             .map_err(|error| reach::failed(&error, output))?;
         let before = port.snapshots().borrow().clone();

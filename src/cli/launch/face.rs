@@ -98,6 +98,7 @@ fn show(held: Held, task: Option<&str>, output: &Output) -> Shown {
         mut lease,
         feed,
         commands,
+        socket,
     } = held;
     // One thread: nothing here computes for long.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -114,7 +115,8 @@ fn show(held: Held, task: Option<&str>, output: &Output) -> Shown {
     let mut followed = runtime.block_on(async {
         let signals = Signals::listen().map_err(|error| Some(reason(&error)))?;
         // Both ends are there: nothing is waited for but what the supervisor does.
-        let (port, began) = tokio::join!(FeedPort::from_start(feed, commands), lease.next());
+        let (port, began) =
+            tokio::join!(FeedPort::from_start(feed, commands, socket), lease.next());
         let (port, opening) = match (port, began) {
             (Ok(port), Some(Word::Began { opening, stand: at })) => {
                 stand = at;

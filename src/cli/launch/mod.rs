@@ -32,6 +32,7 @@ pub use face::foreground;
 use lease::Lease;
 
 use super::resolve::Wanted;
+use super::saved::Files;
 use crate::contain::{self, Choice, Guarded, LaunchError, Role};
 use crate::control::{Record, Session};
 use crate::domain::id::UnitName;
@@ -51,6 +52,10 @@ pub struct Stack {
     pub environment: Vec<(OsString, OsString)>,
     /// Where other processes find it: its lock, and where it listens.
     pub session: Option<(Session, UnixListener)>,
+    /// What a reload reads.
+    pub files: Option<Arc<Files>>,
+    /// Reload when they are saved.
+    pub follows_files: bool,
     /// It outlives its face.
     pub detached: bool,
 }
@@ -73,6 +78,8 @@ struct Held {
     lease: Lease,
     feed: UnixStream,
     commands: UnixStream,
+    /// For what is asked for now and then.
+    socket: Option<PathBuf>,
 }
 
 /// Makes guard and supervisor. Returns in the face alone: the supervisor lives and ends here.
@@ -80,6 +87,8 @@ fn launch(stack: Stack) -> Result<Held, StartError> {
     let (lease, leased) = UnixStream::pair()?;
     let (feed, fed) = UnixStream::pair()?;
     let (commands, commanded) = UnixStream::pair()?;
+    let session = stack.session.as_ref();
+    let socket = session.map(|(session, _)| session.socket().to_owned());
     match contain::launch()? {
         Role::Supervisor(supervised) => {
             // Were they open here as well, the face's end would not be seen.
@@ -97,6 +106,7 @@ fn launch(stack: Stack) -> Result<Held, StartError> {
                 lease: Lease::new(lease),
                 feed,
                 commands,
+                socket,
             })
         }
     }

@@ -14,6 +14,7 @@ use super::lease::{Ended, Leased, Word};
 use super::{Stack, panic_if_told};
 use crate::cli::inspect::plural;
 use crate::cli::output::reason;
+use crate::cli::saved::{self, Files};
 use crate::cli::signals::Signals;
 use crate::contain::{self, Containment, Mechanism, Supervised};
 use crate::control::{self, LocalPort};
@@ -113,6 +114,7 @@ async fn live(
     };
     let (record, task) = (stack.record(), stack.task);
     let store = MemoryStore::default();
+    let plan = Arc::clone(&stack.wanted.plan);
     let handle = supervisor::start(Settings {
         plan: stack.wanted.plan,
         options: stack.wanted.options,
@@ -121,7 +123,14 @@ async fn live(
         environment: stack.environment,
         seed: seed(),
     });
-    let port = Arc::new(LocalPort::new(handle.clone(), store));
+    let mut port = LocalPort::new(handle.clone(), store);
+    if let Some(files) = stack.files {
+        port = port.reloading(Arc::clone(&files) as Arc<_>, plan);
+        if stack.follows_files {
+            follow_files(files, port.clone(), handle.clone());
+        }
+    }
+    let port = Arc::new(port);
     let serving = control::serve_faces(stack.session, faces, record, port.clone())
         .map_err(|error| cannot_run("its server", &error))?;
     leased.say(&began);
@@ -131,6 +140,16 @@ async fn live(
     };
     serving.finish();
     Ok(ended)
+}
+
+/// Reloads the stack when its files are saved, for as long as it runs.
+fn follow_files(files: Arc<Files>, port: LocalPort, handle: Handle) {
+    tokio::spawn(async move {
+        if let Err(error) = saved::follow(files, port).await {
+            let reason = format!("the files are not watched: {error}");
+            handle.announce(What::ReloadRefused { reason });
+        }
+    });
 }
 
 /// Passes on what asks for an end until the stack has ended and its face needs nothing more.

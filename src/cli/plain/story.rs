@@ -127,6 +127,14 @@ impl Story {
                     format!("killed {name} (pid {pid}), which had moved itself out of its group");
                 Some(stack(Tone::Warning, text))
             }
+            What::Reloaded(difference) => {
+                let text = format!("reloaded: {}", crate::cli::words::difference(difference));
+                Some(stack(Tone::Plain, text))
+            }
+            What::ReloadRefused { reason } => {
+                let text = format!("not reloaded, all stays as it was: {reason}");
+                Some(stack(Tone::Bad, text))
+            }
         }
     }
 
