@@ -85,7 +85,8 @@
 //!
 //! An adopted process is a member alone, without what it starts, unless the group has a
 //! cgroup. Work that is handed to another process (docker, at, systemd) is nobody's
-//! descendant. When this process itself is ended by SIGKILL, cgroups outlive it: the next
+//! descendant. When this process itself is ended by SIGKILL, cgroups outlive it: a guard above
+//! it ends them at once, if there is one ([`launch`]), else the next
 //! [`Containment::choose`] below the same cgroup empties and removes them, and says so in
 //! [`Containment::left_over`]; keepers end with it.
 
