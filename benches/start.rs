@@ -92,16 +92,31 @@ fn first_process() -> Duration {
     fs::write(folder.path().join("pk.yaml"), file).unwrap();
     let began = Instant::now();
     let running = pk(folder.path(), &["up"]).spawn().unwrap();
-    let children = format!("/proc/{}/task", running.id());
     let took = until(|| {
-        let threads = fs::read_dir(&children).ok()?;
-        let any = threads.flatten().any(|thread| {
-            fs::read_to_string(thread.path().join("children")).is_ok_and(|text| !text.is_empty())
-        });
+        // Of the face the guard, of that the supervisor, of that the first unit.
+        let guards = children(&running.id().to_string());
+        let supervisors = guards.iter().flat_map(|guard| children(guard));
+        let any = supervisors
+            .map(|pid| children(&pid))
+            .any(|units| !units.is_empty());
         any.then(|| began.elapsed())
     });
     stop(running);
     took
+}
+
+fn children(pid: &str) -> Vec<String> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            list.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 fn port_to_dependent() -> Duration {

@@ -15,6 +15,22 @@
 //! | [`control`] | the port that every face uses, here and over a socket | domain, logs, supervisor |
 //! | [`cli`] | arguments, output, exit codes; puts all together | everything |
 //!
+//! # The processes
+//!
+//! `pk up` and `pk run` load and resolve the file, and then fork twice ([`contain::launch`]):
+//!
+//! ```text
+//!  face          in the shell's job: terminal, Ctrl-C, Ctrl-Z, exit code; holds the lease
+//!   └─ guard          own session, subreaper, no heap, named `stack-guard`
+//!       └─ supervisor     own session: the event loop, the server, all units
+//! ```
+//!
+//! The face sees and steers the stack through [`control::ControlPort`] alone, over socket
+//! pairs that are there before the fork; another kind of face takes the same port. With the
+//! end of the lease, by whatever means, the stack stops in order, unless it was given away
+//! (`up -d`). The guard ends what a dead supervisor leaves; the supervisor stops the stack
+//! when its guard is gone; the face is the last resort. `src/cli/launch` composes them.
+//!
 //! # A child exits
 //!
 //! The runner of its run sees it and puts a fact into the one inbox. The event loop steps

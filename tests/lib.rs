@@ -14,5 +14,6 @@ mod foreign;
 mod harness;
 mod logs;
 mod probe;
+mod processes;
 mod up;
 mod vm;

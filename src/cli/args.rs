@@ -4,6 +4,7 @@
 //! nor resolve anything, nor ask the environment for more than its help says.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::contain::{self, Choice};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -92,6 +93,16 @@ pub struct Up {
     /// Units to start, with what they require; all that are active if none is named.
     #[arg(value_name = "UNIT")]
     pub units: Vec<String>,
+    /// Leave the stack running in the background, and return as soon as it is started.
+    #[arg(short = 'd', long)]
+    pub detach: bool,
+    /// With --detach: return when all units are ready, or one has failed (exit code 1). A unit
+    /// without a readiness probe is ready when it runs, a task when it has succeeded.
+    #[arg(long, requires = "detach")]
+    pub wait: bool,
+    /// With --wait: give up waiting after TIME, with exit code 124. The stack goes on.
+    #[arg(long, value_name = "TIME", default_value = "5m", requires = "wait", value_parser = running::duration)]
+    pub timeout: Duration,
     /// Merged lines instead of a dashboard. This version has no dashboard yet.
     #[arg(long)]
     pub no_tui: bool,

@@ -49,6 +49,9 @@ pub fn of_up(verdict: &Verdict) -> End {
     if let Some(ShutdownCause::Signal(signal)) = verdict.cause {
         return End::Signal(signal);
     }
+    if let Some(ShutdownCause::FaceGone | ShutdownCause::GuardGone) = verdict.cause {
+        return End::Failed;
+    }
     if let Some(status) = verdict.code_from
         && status != ExitStatus::SUCCESS
     {

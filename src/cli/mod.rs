@@ -6,8 +6,9 @@
 //! alone.
 //!
 //! ```text
-//!  args (as typed) ─► resolve (what is meant) ─► live (start, signals, wait) ─► exit (code)
-//!                                                  └─► plain (lines, words, colours)
+//!  args (as typed) ─► resolve (what is meant) ─► live ─► launch (face, guard, supervisor)
+//!                                                            └─► plain (lines, words, colours)
+//!  exit (code) ◄─────────────────────────────────────────────────┘
 //! ```
 
 pub mod args;
@@ -20,6 +21,7 @@ mod explain;
 mod foreign;
 mod graph;
 mod inspect;
+mod launch;
 mod live;
 mod output;
 mod process_compose;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::cgroup::{LeftOver, Refusal, Stand};
@@ -158,6 +159,16 @@ impl Containment {
     #[must_use]
     pub fn left_over(&self) -> &LeftOver {
         &self.left_over
+    }
+
+    /// The cgroup below which all groups are, if they are held in cgroups. Whoever outlives
+    /// this process ends by it what that leaves.
+    #[must_use]
+    pub fn stand_path(&self) -> Option<&Path> {
+        match &self.means {
+            Means::Cgroups(stand) => Some(stand.path()),
+            Means::Keepers(..) | Means::ProcessGroups => None,
+        }
     }
 
     /// One plain line for people: what is used, why, and what it cannot see.

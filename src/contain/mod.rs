@@ -85,7 +85,8 @@
 //!
 //! An adopted process is a member alone, without what it starts, unless the group has a
 //! cgroup. Work that is handed to another process (docker, at, systemd) is nobody's
-//! descendant. When this process itself is ended by SIGKILL, cgroups outlive it: the next
+//! descendant. When this process itself is ended by SIGKILL, cgroups outlive it: a guard above
+//! it ends them at once, if there is one ([`launch`]), else the next
 //! [`Containment::choose`] below the same cgroup empties and removes them, and says so in
 //! [`Containment::left_over`]; keepers end with it.
 
@@ -100,6 +101,7 @@ mod fault;
 mod fault_tests;
 mod file_limit;
 mod group;
+mod guard;
 mod helper;
 mod keeper;
 mod limits;
@@ -120,6 +122,7 @@ pub use dispositions::{is_ignored, unblock_signals};
 pub use error::{ContainError, SpawnCause, SpawnError, Step};
 pub use file_limit::{most_open_files, raise_file_limit};
 pub use group::{Delivery, Group, Member, Running, Scope, StopReport, kill_all};
+pub use guard::{Guarded, LaunchError, Parting, Role, Supervised, kill_children, launch};
 pub use helper::{HelperEnd, HelperOutput, run_helper};
 pub use keeper::NoKeeper;
 pub use limits::{LimitError, Limits};

@@ -26,7 +26,7 @@ static ADOPTING: AtomicBool = AtomicBool::new(false);
 static STRAYS: Mutex<Vec<Member>> = Mutex::new(Vec::new());
 
 /// How long an orphan's end may go unnoticed while no group ends.
-const SLOW_TIMER: Duration = Duration::from_secs(1);
+const SLOW_TIMER: Duration = Duration::from_millis(200);
 
 /// From now on descendants that lose their parent become children of this process
 /// (`PR_SET_CHILD_SUBREAPER(2const)`) instead of init's, and are reaped here when they end.

@@ -14,6 +14,7 @@ use super::changes::Changes;
 use super::port::ControlPort;
 use crate::domain::change::Change;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::time::Instant;
 
 /// Changes by number, from 1; shared by all clients.
 #[derive(Debug)]
@@ -22,13 +23,15 @@ pub(super) struct History {
     life: String,
     /// How many changes are kept.
     room: usize,
+    /// What it takes changes from.
+    source: Mutex<Option<Changes>>,
     kept: Mutex<Kept>,
     head: watch::Sender<Head>,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
-    changes: VecDeque<Arc<RawValue>>,
+    changes: VecDeque<(Instant, Arc<RawValue>)>,
     /// The number of the last one, whether or not it is here.
     last: u64,
 }
@@ -45,6 +48,8 @@ pub(super) struct Head {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub changes: Vec<Arc<RawValue>>,
+    /// When each of them was.
+    pub times: Vec<Instant>,
     /// So many before them are lost.
     pub missed: u64,
     /// The number of the last one of them.
@@ -52,30 +57,41 @@ pub(super) struct Batch {
 }
 
 impl History {
-    pub(super) fn new(life: String, room: usize) -> Self {
+    /// Without a source for who pushes by hand.
+    pub(super) fn new(life: String, room: usize, source: Option<Changes>) -> Self {
         Self {
             life,
             room,
+            source: Mutex::new(source),
             kept: Mutex::default(),
             head: watch::Sender::default(),
         }
     }
 
-    /// Writes down what comes until the stack has ended.
-    pub(super) async fn follow(&self, mut changes: Changes, port: &dyn ControlPort) {
+    /// Writes down what comes until the stack has ended; `news` tells of the same.
+    pub(super) async fn follow(&self, mut news: Changes, port: &dyn ControlPort) {
         let mut snapshots = port.snapshots();
         loop {
             tokio::select! {
                 biased;
-                change = changes.recv() => match change {
-                    Ok(change) => self.push(&change),
-                    Err(RecvError::Lagged(missed)) => self.skip(missed),
+                change = news.recv() => match change {
+                    Ok(_) | Err(RecvError::Lagged(_)) => self.catch_up(),
                     Err(RecvError::Closed) => break,
                 },
                 () = ended(&mut snapshots) => break,
             }
         }
         // What led to the verdict was sent before it.
+        self.catch_up();
+        self.head.send_modify(|head| head.ended = true);
+    }
+
+    /// Writes down all that has happened by now.
+    pub(super) fn catch_up(&self) {
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(changes) = &mut *source else {
+            return;
+        };
         loop {
             match changes.try_recv() {
                 Ok(change) => self.push(&change),
@@ -83,7 +99,6 @@ impl History {
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
             }
         }
-        self.head.send_modify(|head| head.ended = true);
     }
 
     pub(super) fn head(&self) -> watch::Receiver<Head> {
@@ -108,10 +123,12 @@ impl History {
         let before = kept.last - kept.changes.len() as u64;
         let missed = before.saturating_sub(number);
         let skip = usize::try_from(number.saturating_sub(before)).unwrap_or(usize::MAX);
-        let changes: Vec<_> = kept.changes.iter().skip(skip).take(max).cloned().collect();
+        let (times, changes): (Vec<_>, Vec<_>) =
+            kept.changes.iter().skip(skip).take(max).cloned().unzip();
         let last = number.max(before) + changes.len() as u64;
         Batch {
             changes,
+            times,
             missed,
             last,
         }
@@ -126,7 +143,7 @@ impl History {
         if kept.changes.len() >= self.room {
             kept.changes.pop_front();
         }
-        kept.changes.push_back(text.into());
+        kept.changes.push_back((change.at, text.into()));
         kept.last += 1;
         let last = kept.last;
         drop(kept);
@@ -159,7 +176,6 @@ mod tests {
 
     use super::*;
     use crate::domain::change::What;
-    use crate::domain::time::Instant;
 
     fn change(at: u64) -> Change {
         Change {
@@ -170,7 +186,7 @@ mod tests {
 
     #[test]
     fn who_comes_back_goes_on_where_it_was() {
-        let history = History::new("a".into(), KEPT);
+        let history = History::new("a".into(), KEPT, None);
         for at in 1..=3 {
             history.push(&change(at));
         }
@@ -186,7 +202,7 @@ mod tests {
 
     #[test]
     fn who_comes_too_late_is_told() {
-        let history = History::new("a".into(), KEPT);
+        let history = History::new("a".into(), KEPT, None);
         for at in 0..KEPT as u64 + 5 {
             history.push(&change(at));
         }

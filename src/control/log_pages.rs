@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::history;
-use super::protocol::{ErrorCode, Line, LogPage, LogQuery, Problem, UnitGap};
+use super::protocol::{ErrorCode, Line, Lines, LogPage, LogQuery, Problem, UnitGap};
 use super::routes::{Asked, Body, Served, Shared, json};
 use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::snapshot::Snapshot;
@@ -114,6 +114,17 @@ fn read(logs: &dyn crate::logs::LogSource, cursor: &mut Cursor, max: usize) -> P
 }
 
 fn written(page: &Page, cursor: &Cursor, ended: bool, snapshot: &Snapshot) -> LogPage {
+    let Lines { lines, gaps } = lines(page, snapshot);
+    LogPage {
+        ended: ended && page.is_empty(),
+        lines,
+        gaps,
+        cursor: cursor.to_string(),
+    }
+}
+
+/// As clients read them.
+pub(super) fn lines(page: &Page, snapshot: &Snapshot) -> Lines {
     let names: BTreeMap<InstanceId, &UnitName> = snapshot
         .units
         .iter()
@@ -123,8 +134,7 @@ fn written(page: &Page, cursor: &Cursor, ended: bool, snapshot: &Snapshot) -> Lo
         let known = names.get(&id).map(|name| (*name).clone());
         known.unwrap_or_else(|| UnitName::new(format!("#{}", id.0)))
     };
-    LogPage {
-        ended: ended && page.is_empty(),
+    Lines {
         lines: (page.lines.iter())
             .map(|line| Line::new(line, name(line.origin.run.instance)))
             .collect(),
@@ -135,7 +145,6 @@ fn written(page: &Page, cursor: &Cursor, ended: bool, snapshot: &Snapshot) -> Lo
                 lines: gap.lines,
             })
             .collect(),
-        cursor: cursor.to_string(),
     }
 }
 

@@ -6,7 +6,8 @@
 //!
 //! ```text
 //!  face ─► ControlPort ─┬─► LocalPort ──────────────────────────────► supervisor
-//!                       └─► RemotePort ─► socket ─► server ─► LocalPort ─┘
+//!                       ├─► RemotePort ─► socket ─► server ─► LocalPort ─┤
+//!                       └─► FeedPort ──► one stream ─► server ─► LocalPort ─┘
 //!  session: lock, record, socket in the runtime folder; how the socket is found
 //! ```
 //!
@@ -15,6 +16,8 @@
 //! session is the one truth of whether a stack runs; files that a dead one left mean nothing.
 
 mod changes;
+mod feed;
+mod feed_port;
 mod history;
 mod live;
 mod local;
@@ -35,6 +38,7 @@ mod terminal;
 pub mod wire;
 
 pub use changes::Changes;
+pub use feed_port::FeedPort;
 pub use local::LocalPort;
 pub use openapi::openapi;
 pub use port::{Answered, ControlPort, PortError, Reply, TerminalReply};
@@ -42,6 +46,6 @@ pub use record::Record;
 pub use reload::{BadFiles, Read, Reload, ReloadAsk, ReloadError, ReloadReply, Reloaded};
 pub use remote::RemotePort;
 pub use runtime_folder::{FolderError, RuntimeFolder};
-pub use server::{Serving, serve};
+pub use server::{Serving, serve, serve_faces};
 pub use session::{Found, Session, SessionError, meant, running};
 pub use terminal::{Input, TerminalError, TerminalEvent, TerminalWatch};

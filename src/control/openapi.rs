@@ -5,7 +5,8 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::protocol::{
-    Act, ChangesPage, ChangesQuery, Drawn, LogPage, LogQuery, Problem, State, Taken, Typed, Written,
+    Act, ChangesPage, ChangesQuery, Drawn, FeedQuery, Lines, LogPage, LogQuery, Problem, State,
+    Taken, Typed, Written,
 };
 use super::record::Record;
 use super::reload::{ReloadAsk, Reloaded};
@@ -56,6 +57,13 @@ pub fn openapi() -> Value {
                 "The same, for a cursor that is too long for an address.",
             ).takes::<LogQuery>().gives::<LogPage>().done(),
         },
+        "/v1/feed": { "get": operation(
+            types, "feed",
+            "Server-sent events, all that a face shows in the order in which it makes sense: \
+             `snapshot` with a State, `lines` with Lines, `change` with a Change after the lines \
+             that came before it, `resync` where changes were lost, `end` once the stack has \
+             ended.",
+        ).asks::<FeedQuery>().mentions::<Lines>().streams().done() },
         "/v1/stats/stream": { "get": operation(
             types, "stats",
             "Server-sent events: `stats` with a StackStats about once a second, sampled only \

@@ -10,6 +10,7 @@
 //!  GET  /v1/changes          what changed, from a place on             ChangesPage
 //!  GET  /v1/changes/stream   each change (SSE: change, resync, end)
 //!  GET  /v1/logs             a page of lines, from a place on          LogPage
+//!  GET  /v1/feed             all of it in order (SSE: snapshot, lines, change, resync, end)
 //!  GET  /v1/stats/stream     what the runs use (SSE: stats, end)       StackStats
 //!  GET  /v1/units/UNIT/terminal/stream   (SSE: screen, output, end)    Drawn, Written
 //!  POST /v1/units/UNIT/terminal/size     TerminalSize                  TerminalSize
@@ -269,6 +270,26 @@ pub struct LogPage {
     pub cursor: String,
     /// The stack has ended and this was all.
     pub ended: bool,
+}
+
+/// From where all of it is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FeedQuery {
+    /// From the first state of the stack on, with all that is kept of what came after.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_start: bool,
+    /// The last so many lines; left out: all that are kept. 0: what is to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<usize>,
+}
+
+/// Lines of a feed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Lines {
+    pub lines: Vec<Line>,
+    /// What the reader missed before these lines.
+    pub gaps: Vec<UnitGap>,
 }
 
 /// Lines that were there and are no more.

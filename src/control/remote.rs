@@ -107,10 +107,7 @@ impl RemotePort {
 impl RemotePort {
     /// Paths name an instance by its name.
     fn name(&self, instance: InstanceId) -> Result<UnitName, TerminalError> {
-        let snapshot = self.snapshots.borrow();
-        let unit = snapshot.units.iter().find(|unit| unit.id == instance);
-        let unit = unit.ok_or(TerminalDenial::NoSuchUnit)?;
-        Ok(unit.name.clone())
+        name_of(&self.snapshots.borrow(), instance)
     }
 }
 
@@ -137,22 +134,76 @@ async fn follow_states(
     }
 }
 
-async fn follow_changes(mut stream: EventStream, changes: broadcast::Sender<Told>) {
+/// How many changes a `resync` says are lost.
+pub(super) fn missed(data: &str) -> u64 {
     #[derive(serde::Deserialize)]
     struct Resync {
         #[serde(default)]
         missed: u64,
     }
+    serde_json::from_str::<Resync>(data).map_or(1, |resync| resync.missed.max(1))
+}
+
+/// What became of a command.
+pub(super) fn answered(taken: Result<Taken, WireError>) -> Result<Answered, PortError> {
+    match taken {
+        Ok(Taken { answer, revision }) => Ok(Answered { answer, revision }),
+        Err(WireError::Refused(problem)) => match problem.denial {
+            Some(denial) => Ok(Answered {
+                answer: Answer::Denied(denial),
+                revision: problem.revision.unwrap_or_default(),
+            }),
+            None if problem.code == ErrorCode::Ended => Err(PortError::Gone),
+            None => Err(PortError::Refused(problem.message)),
+        },
+        Err(WireError::Gone) => Err(PortError::Gone),
+        Err(WireError::Garbled(what)) => Err(PortError::Refused(what)),
+        Err(silent @ WireError::Silent) => Err(PortError::Refused(silent.to_string())),
+    }
+}
+
+/// What became of a reload.
+pub(super) fn reloaded(answer: Result<Reloaded, WireError>) -> Result<Reloaded, ReloadError> {
+    match answer {
+        Ok(reloaded) => Ok(reloaded),
+        Err(WireError::Refused(problem)) => Err(match (problem.bad_files, problem.denial) {
+            (Some(bad), _) => ReloadError::BadFiles(bad),
+            (None, Some(denial)) => ReloadError::Denied(denial),
+            (None, None) => PortError::Refused(problem.message).into(),
+        }),
+        Err(WireError::Gone) => Err(PortError::Gone.into()),
+        Err(other @ (WireError::Garbled(_) | WireError::Silent)) => {
+            Err(PortError::Refused(other.to_string()).into())
+        }
+    }
+}
+
+/// What paths call an instance.
+pub(super) fn name_of(
+    snapshot: &Snapshot,
+    instance: InstanceId,
+) -> Result<UnitName, TerminalError> {
+    let unit = snapshot.units.iter().find(|unit| unit.id == instance);
+    let unit = unit.ok_or(TerminalDenial::NoSuchUnit)?;
+    Ok(unit.name.clone())
+}
+
+/// Once the stack has ended there is nobody to send: a receiver that is closed.
+pub(super) fn subscribe(changes: &broadcast::WeakSender<Told>) -> broadcast::Receiver<Told> {
+    let sender = changes.upgrade();
+    sender
+        .unwrap_or_else(|| broadcast::Sender::new(1))
+        .subscribe()
+}
+
+async fn follow_changes(mut stream: EventStream, changes: broadcast::Sender<Told>) {
     while let Some(event) = stream.next().await {
         let told = match &*event.name {
             "change" => match serde_json::from_str(&event.data) {
                 Ok(change) => Told::Change(change),
                 Err(_) => Told::Missed(1),
             },
-            "resync" => {
-                let resync = serde_json::from_str::<Resync>(&event.data);
-                Told::Missed(resync.map_or(1, |resync| resync.missed.max(1)))
-            }
+            "resync" => Told::Missed(missed(&event.data)),
             "end" => return,
             _ => continue,
         };
@@ -194,40 +245,12 @@ impl ControlPort for RemotePort {
     fn command(&self, command: Command) -> Reply<'_> {
         Box::pin(async move {
             let act = Act::of(command).ok_or(PortError::Unsupported)?;
-            match wire::post::<Taken>(&self.socket, "/v1/commands", &act).await {
-                Ok(Taken { answer, revision }) => Ok(Answered { answer, revision }),
-                Err(WireError::Refused(problem)) => match problem.denial {
-                    Some(denial) => Ok(Answered {
-                        answer: Answer::Denied(denial),
-                        revision: problem.revision.unwrap_or_default(),
-                    }),
-                    None if problem.code == ErrorCode::Ended => Err(PortError::Gone),
-                    None => Err(PortError::Refused(problem.message)),
-                },
-                Err(WireError::Gone) => Err(PortError::Gone),
-                Err(WireError::Garbled(what)) => Err(PortError::Refused(what)),
-                Err(silent @ WireError::Silent) => Err(PortError::Refused(silent.to_string())),
-            }
+            answered(wire::post(&self.socket, "/v1/commands", &act).await)
         })
     }
 
     fn reload(&self, ask: ReloadAsk) -> ReloadReply<'_> {
-        Box::pin(async move {
-            match wire::post::<Reloaded>(&self.socket, "/v1/reload", &ask).await {
-                Ok(reloaded) => Ok(reloaded),
-                Err(WireError::Refused(problem)) => {
-                    Err(match (problem.bad_files, problem.denial) {
-                        (Some(bad), _) => ReloadError::BadFiles(bad),
-                        (None, Some(denial)) => ReloadError::Denied(denial),
-                        (None, None) => PortError::Refused(problem.message).into(),
-                    })
-                }
-                Err(WireError::Gone) => Err(PortError::Gone.into()),
-                Err(other @ (WireError::Garbled(_) | WireError::Silent)) => {
-                    Err(PortError::Refused(other.to_string()).into())
-                }
-            }
-        })
+        Box::pin(async move { reloaded(wire::post(&self.socket, "/v1/reload", &ask).await) })
     }
 
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
@@ -235,13 +258,7 @@ impl ControlPort for RemotePort {
     }
 
     fn changes(&self) -> Changes {
-        // Once the stack has ended there is nobody to send: a receiver that is closed.
-        let sender = self.changes.upgrade();
-        Changes::remote(
-            sender
-                .unwrap_or_else(|| broadcast::Sender::new(1))
-                .subscribe(),
-        )
+        Changes::remote(subscribe(&self.changes))
     }
 
     fn logs(&self) -> Arc<dyn LogSource> {

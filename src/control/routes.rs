@@ -19,7 +19,7 @@ use super::port::{ControlPort, PortError};
 use super::protocol::{Act, ErrorCode, MAX_BODY, Problem, Taken};
 use super::record::Record;
 use super::reload::{ReloadAsk, ReloadError};
-use super::{live, log_pages, openapi, streams};
+use super::{feed, live, log_pages, openapi, streams};
 use crate::domain::admission::{Answer, Denial};
 use crate::domain::event::Command;
 use crate::domain::id::Revision;
@@ -32,18 +32,23 @@ pub(super) struct Served {
     pub port: Arc<dyn ControlPort>,
     pub record: Record,
     pub history: History,
+    /// As the stack was when it began to be served.
+    pub first: Arc<Snapshot>,
     written: Mutex<Option<(Revision, Arc<RawValue>)>>,
 }
 
 impl Served {
     pub(super) fn new(port: Arc<dyn ControlPort>, record: Record) -> Self {
+        let changes = port.changes();
+        let first = Arc::clone(&port.snapshots().borrow());
         let room = port.snapshots().borrow().changes_at_once() * 4;
         let life = format!("{:x}", record.started.as_nanosecond());
         Self {
             port,
             record,
+            first,
             // Enough to come back after some such moments.
-            history: History::new(life, room),
+            history: History::new(life, room, Some(changes)),
             written: Mutex::default(),
         }
     }
@@ -101,6 +106,7 @@ pub(super) fn router(served: Arc<Served>) -> Router {
             "/v1/logs",
             get(log_pages::by_query).post(log_pages::by_body),
         )
+        .route("/v1/feed", get(feed::feed))
         .route("/v1/stats/stream", get(live::stats))
         .route("/v1/units/{unit}/terminal/stream", get(live::terminal))
         .route("/v1/units/{unit}/terminal/size", post(live::size))

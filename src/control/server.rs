@@ -6,12 +6,15 @@
 //!        released ◄─ connections end ◄─ the rest is accepted, the socket goes
 //! ```
 //!
+//! Faces that were there before the stack are served over connections of their own. Nothing
+//! is cut short for them: what they have not read is there until they leave.
+//!
 //! It has a thread and a runtime of its own, so that no client, however many and however
 //! fast they ask, takes time from the event loop. Nothing here waits for a client without a
 //! limit.
 
 use std::io;
-use std::os::unix::net::UnixListener as StdListener;
+use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -26,6 +29,7 @@ use tokio::task::JoinSet;
 
 use super::history;
 use super::port::ControlPort;
+use super::record::Record;
 use super::routes::{self, Served};
 use super::session::Session;
 
@@ -63,9 +67,29 @@ pub fn serve(
     listener: StdListener,
     port: Arc<dyn ControlPort>,
 ) -> io::Result<Serving> {
-    listener.set_nonblocking(true)?;
+    let record = session.record().clone();
+    serve_faces(Some((session, listener)), Vec::new(), record, port)
+}
+
+/// The same, also over `faces`: the ends of connections whose other ends they have. Without a
+/// session nobody else finds the stack.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_faces(
+    session: Option<(Session, StdListener)>,
+    faces: Vec<StdStream>,
+    record: Record,
+    port: Arc<dyn ControlPort>,
+) -> io::Result<Serving> {
+    for face in &faces {
+        face.set_nonblocking(true)?;
+    }
+    if let Some((_, listener)) = &session {
+        listener.set_nonblocking(true)?;
+    }
     let changes = port.changes();
-    let served = Arc::new(Served::new(port, session.record().clone()));
+    let served = Arc::new(Served::new(port, record));
     let (ended, done) = mpsc::channel();
     std::thread::Builder::new()
         .name("control".to_owned())
@@ -79,14 +103,27 @@ pub fn serve(
                     let followed = tokio::spawn(async move {
                         history.history.follow(changes, &*history.port).await;
                     });
-                    if let Ok(listener) = UnixListener::from_std(listener) {
-                        run(listener, &session, served).await;
+                    let mut shown = JoinSet::new();
+                    for face in faces {
+                        if let Ok(stream) = UnixStream::from_std(face) {
+                            // Open for as long as the face is.
+                            let router = routes::router(Arc::clone(&served));
+                            shown.spawn(converse(stream, router, None));
+                        }
                     }
+                    match session {
+                        Some((session, listener)) => {
+                            if let Ok(listener) = UnixListener::from_std(listener) {
+                                run(listener, &session, served).await;
+                            }
+                        }
+                        None => history::ended(&mut served.port.snapshots()).await,
+                    }
+                    let _ = ended.send(());
+                    while shown.join_next().await.is_some() {}
                     followed.abort();
                 });
             }
-            drop(session);
-            let _ = ended.send(());
         })?;
     Ok(Serving { done })
 }
@@ -165,7 +202,7 @@ impl Clients {
         };
         let closed = self.closed.clone();
         Some(async move {
-            converse(stream, router, closed).await;
+            converse(stream, router, Some(closed)).await;
             drop(room);
         })
     }
@@ -177,7 +214,7 @@ impl Clients {
     }
 }
 
-async fn converse(stream: UnixStream, router: Router, mut closed: watch::Receiver<bool>) {
+async fn converse(stream: UnixStream, router: Router, closed: Option<watch::Receiver<bool>>) {
     let service = TowerToHyperService::new(router);
     let mut connection = std::pin::pin!(
         http1::Builder::new()
@@ -188,8 +225,16 @@ async fn converse(stream: UnixStream, router: Router, mut closed: watch::Receive
     tokio::select! {
         // A client that breaks off harms nobody but itself.
         _ = connection.as_mut() => return,
-        _ = closed.wait_for(|closed| *closed) => {}
+        () = told_to_close(closed) => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = connection.await;
+}
+
+async fn told_to_close(closed: Option<watch::Receiver<bool>>) {
+    let Some(mut closed) = closed else {
+        return std::future::pending().await;
+    };
+    // An error says that the server is gone, which comes to the same.
+    let _ = closed.wait_for(|closed| *closed).await;
 }

@@ -10,7 +10,7 @@
 //! locks a session that may run; it asks whether somebody listens.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -58,6 +58,8 @@ pub struct Session {
     record: Record,
     json: PathBuf,
     socket: PathBuf,
+    /// Another process holds it now.
+    left: bool,
 }
 
 impl Session {
@@ -79,6 +81,7 @@ impl Session {
             record,
             json,
             socket,
+            left: false,
         };
         session.write().map_err(|error| SessionError::Io {
             path: session.json.clone(),
@@ -96,6 +99,26 @@ impl Session {
         &self.record
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Leaves it to a process that was forked from this one and holds it as well.
+    pub fn leave(mut self) {
+        self.left = true;
+    }
+
+    /// This process is the one to name from now on: the one that opened it will be gone.
+    ///
+    /// # Errors
+    /// The record cannot be written.
+    pub fn take_over(&mut self) -> io::Result<()> {
+        self.record.pid = std::process::id();
+        self.write()
+    }
+
     /// Takes the socket away, so that nobody new finds it; the session is still held.
     pub(super) fn hide(&self) {
         let _ = fs::remove_file(&self.socket);
@@ -103,6 +126,7 @@ impl Session {
 
     fn write(&mut self) -> io::Result<()> {
         let text = serde_json::to_vec(&self.record)?;
+        self.lock.rewind()?;
         self.lock.set_len(0)?;
         self.lock.write_all(&text)
     }
@@ -110,6 +134,9 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        if self.left {
+            return;
+        }
         // While the lock is held: nobody else's files are there yet.
         let _ = fs::remove_file(&self.socket);
         let _ = fs::remove_file(&self.json);

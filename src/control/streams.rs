@@ -147,7 +147,7 @@ async fn next_changes(mut place: Place) -> Option<(Events, Place)> {
 }
 
 /// Changes are lost to this client: it should take a state. What follows is complete.
-fn resync(missed: Option<u64>) -> Event {
+pub(super) fn resync(missed: Option<u64>) -> Event {
     let data = missed.map_or("{}".to_owned(), |missed| format!("{{\"missed\":{missed}}}"));
     Event::default().event("resync").data(data)
 }

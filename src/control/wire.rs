@@ -1,8 +1,9 @@
-//! Requests over the socket: one connection each, one answer.
+//! Requests over the socket, and their answers: one connection each, or one that is kept.
 //!
 //! This module owns how a request is sent and its answer read. It must not know what any of
 //! them means.
 
+use std::os::unix::net::UnixStream as StdStream;
 use std::path::Path;
 use std::time::Duration;
 
@@ -51,22 +52,73 @@ fn asked_to_wait(path: &str) -> Duration {
         .unwrap_or_default()
 }
 
+/// A connection for one request after the other.
+#[derive(Debug)]
+pub struct Connection {
+    sender: http1::SendRequest<Full<Bytes>>,
+}
+
+impl Connection {
+    /// To whoever listens there.
+    ///
+    /// # Errors
+    /// [`WireError::Gone`].
+    pub async fn open(socket: &Path) -> Result<Self, WireError> {
+        let connect = UnixStream::connect(socket);
+        let stream = tokio::time::timeout(CONNECT, connect)
+            .await
+            .map_err(|_| WireError::Gone)?
+            .map_err(|_| WireError::Gone)?;
+        Self::over(stream).await
+    }
+
+    /// Over a stream whose other end is served.
+    ///
+    /// # Errors
+    /// [`WireError::Gone`].
+    pub async fn through(stream: StdStream) -> Result<Self, WireError> {
+        let stream = (stream.set_nonblocking(true))
+            .and_then(|()| UnixStream::from_std(stream))
+            .map_err(|_| WireError::Gone)?;
+        Self::over(stream).await
+    }
+
+    async fn over(stream: UnixStream) -> Result<Self, WireError> {
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|_| WireError::Gone)?;
+        // Ends with the last answer, or when that is no longer wanted.
+        tokio::spawn(connection);
+        Ok(Self { sender })
+    }
+
+    /// The answer to a body.
+    ///
+    /// # Errors
+    /// See [`WireError`].
+    pub async fn post<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, WireError> {
+        read(send(self, Method::POST, path, written(body)?).await?).await
+    }
+}
+
+fn written(body: &impl Serialize) -> Result<Vec<u8>, WireError> {
+    serde_json::to_vec(body).map_err(|error| WireError::Garbled(error.to_string()))
+}
+
 async fn send(
-    socket: &Path,
+    connection: &mut Connection,
     method: Method,
     path: &str,
     body: Vec<u8>,
 ) -> Result<Response<Incoming>, WireError> {
-    let connect = UnixStream::connect(socket);
-    let stream = tokio::time::timeout(CONNECT, connect)
-        .await
-        .map_err(|_| WireError::Gone)?
-        .map_err(|_| WireError::Gone)?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|_| WireError::Gone)?;
-    // Ends with the answer, or when that is no longer wanted.
-    tokio::spawn(connection);
+    let sender = &mut connection.sender;
+    if sender.ready().await.is_err() {
+        return Err(WireError::Gone);
+    }
     let request = Request::builder()
         .method(method)
         .uri(path)
@@ -110,7 +162,8 @@ async fn read<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, Wi
 /// # Errors
 /// See [`WireError`].
 pub async fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> Result<T, WireError> {
-    read(send(socket, Method::GET, path, Vec::new()).await?).await
+    let mut connection = Connection::open(socket).await?;
+    read(send(&mut connection, Method::GET, path, Vec::new()).await?).await
 }
 
 /// The answer to a body.
@@ -122,8 +175,7 @@ pub async fn post<T: DeserializeOwned>(
     path: &str,
     body: &impl Serialize,
 ) -> Result<T, WireError> {
-    let body = serde_json::to_vec(body).map_err(|error| WireError::Garbled(error.to_string()))?;
-    read(send(socket, Method::POST, path, body).await?).await
+    Connection::open(socket).await?.post(path, body).await
 }
 
 /// A stream of server-sent events.
@@ -148,7 +200,15 @@ impl EventStream {
     /// # Errors
     /// See [`WireError`].
     pub async fn open(socket: &Path, path: &str) -> Result<Self, WireError> {
-        let response = send(socket, Method::GET, path, Vec::new()).await?;
+        Self::through(Connection::open(socket).await?, path).await
+    }
+
+    /// The same over a connection, which it takes for itself.
+    ///
+    /// # Errors
+    /// See [`WireError`].
+    pub async fn through(mut connection: Connection, path: &str) -> Result<Self, WireError> {
+        let response = send(&mut connection, Method::GET, path, Vec::new()).await?;
         Ok(Self {
             body: response.into_body(),
             text: Vec::new(),

@@ -33,6 +33,8 @@ pub enum What {
     ShuttingDown(ShutdownCause),
     /// It was told to stop at once.
     Killing,
+    /// A process had moved itself out of every group, and was killed for it.
+    Stray { pid: u32, name: String },
     /// It went over to what its files say now.
     Reloaded(Box<PlanDifference>),
     /// Its files were saved, and it stays as it was.

@@ -190,6 +190,10 @@ pub enum ShutdownCause {
     Signal(Signal),
     /// By a command.
     Requested,
+    /// The face that held it has ended without a word.
+    FaceGone,
+    /// The guard has ended: nobody would end what is left if the supervisor did.
+    GuardGone,
     /// This unit failed, and failures abort.
     Aborted(UnitName),
     /// This essential unit ended.

@@ -212,12 +212,12 @@ fn a_folder_that_is_gone_matters_only_where_it_is_needed() {
 
 #[test]
 fn no_advice_that_leads_nowhere() {
-    let ended = Pk::stack(ONE, ["up", "-d"]).code(2).run();
+    let ended = Pk::stack(ONE, ["up", "-x"]).code(2).run();
     assert!(
-        ended.stderr().contains("unexpected argument '-d'"),
+        ended.stderr().contains("unexpected argument '-x'"),
         "{ended}"
     );
-    assert!(!ended.stderr().contains("-- -d"), "{ended}");
+    assert!(!ended.stderr().contains("-- -x"), "{ended}");
     let yaml = "services:\n  rep: {command: sleep 1, replicas: 2}\n";
     Pk::stack(yaml, ["up", "rep-2"])
         .code(2)

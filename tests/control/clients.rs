@@ -10,7 +10,8 @@ use crate::harness::{Running, poll};
 
 /// How many descriptors pk has open.
 fn descriptors(pk: &Running) -> usize {
-    let folder = format!("/proc/{}/fd", pk.pid().as_raw_nonzero());
+    let (_, supervisor) = pk.guard_and_supervisor();
+    let folder = format!("/proc/{}/fd", supervisor.as_raw_nonzero());
     std::fs::read_dir(folder).unwrap().count()
 }
 

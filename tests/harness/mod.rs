@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 pub use filter::filtered;
 pub use marker::Marker;
-pub use running::{Ended, Running};
+pub use running::{Ended, Running, children};
 
 /// How long anything may take on a busy machine before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);

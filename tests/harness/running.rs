@@ -145,6 +145,15 @@ impl Running {
         Pid::from_raw(self.child.id().cast_signed()).unwrap()
     }
 
+    /// The guard below this pk, and the supervisor below that.
+    #[track_caller]
+    pub fn guard_and_supervisor(&self) -> (Pid, Pid) {
+        poll("guard and supervisor", || {
+            let guard = *children(self.pid()).first()?;
+            Some((guard, *children(guard).first()?))
+        })
+    }
+
     /// Sends pk itself a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
@@ -177,6 +186,18 @@ impl Drop for Running {
         let _ = self.child.wait();
         self.marker.kill_all();
     }
+}
+
+/// The children of a process.
+pub fn children(pid: Pid) -> Vec<Pid> {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero()));
+    let mut found = Vec::new();
+    for thread in threads.into_iter().flatten().flatten() {
+        let list = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        let pids = list.split_ascii_whitespace();
+        found.extend(pids.filter_map(|pid| Pid::from_raw(pid.parse().ok()?)));
+    }
+    found
 }
 
 /// What came of it.

@@ -251,6 +251,10 @@ impl Face {
         self.order.finish(&mut items);
         self.print(&mut items).await?;
         let snapshot = Arc::clone(&self.feed.snapshots.borrow());
+        if snapshot.verdict.is_none() {
+            // The supervisor is gone: nobody knows how it ended.
+            return Ok(());
+        }
         let logs = &self.feed.logs;
         let tail = |unit: &crate::domain::snapshot::UnitView| logs.tail(unit.id, summary::TAIL);
         let text = summary::render(&snapshot, self.look.painter, tail, |unit| {

@@ -122,6 +122,11 @@ impl Story {
                 self.killing = true;
                 Some(stack(Tone::Warning, "killing what is left".to_owned()))
             }
+            What::Stray { pid, name } => {
+                let text =
+                    format!("killed {name} (pid {pid}), which had moved itself out of its group");
+                Some(stack(Tone::Warning, text))
+            }
             What::Reloaded(difference) => {
                 let text = format!("reloaded: {}", crate::cli::words::difference(difference));
                 Some(stack(Tone::Plain, text))
@@ -173,6 +178,14 @@ impl Story {
                 format!("stopping ({signal}); a second signal kills what is left"),
             ),
             ShutdownCause::Requested => (Tone::Plain, "stopping".to_owned()),
+            ShutdownCause::FaceGone => (
+                Tone::Bad,
+                "stopping: the `pk up` that held the stack is gone".to_owned(),
+            ),
+            ShutdownCause::GuardGone => (
+                Tone::Bad,
+                "stopping: the guard of this stack was killed".to_owned(),
+            ),
             ShutdownCause::Aborted(name) => (Tone::Bad, format!("stopping: {name} failed")),
             ShutdownCause::Essential(name) => {
                 let outcome = self

@@ -130,6 +130,9 @@ fn run_up(args: Vec<OsString>, output: &Output) -> End {
         };
         let args = own::Up {
             units: up.processes,
+            detach: false,
+            wait: false,
+            timeout: Duration::ZERO,
             no_tui: true,
             profiles: Vec::new(),
             no_deps: up.no_deps,

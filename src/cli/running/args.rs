@@ -225,7 +225,7 @@ pub struct Events {
     pub files: Vec<PathBuf>,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| format!("{error}; write it as 10s, 5m or 1h30m"))
 }
 

@@ -12,7 +12,7 @@ use crate::cli::exit::{self, End};
 use crate::cli::output::Output;
 use crate::cli::plain::{Face, Printer, Progress};
 use crate::cli::resolve::Wanted;
-use crate::control::{ControlPort, Found};
+use crate::control::{ControlPort, FeedPort, Found};
 use crate::domain::event::Command;
 
 /// With units: starts those. Without: shows the stack in a terminal, and is denied elsewhere.
@@ -48,7 +48,10 @@ pub fn up(
 /// Shows it until it ends or somebody leaves. It belongs to the other `up`: leaving stops
 /// nothing.
 async fn attach(found: &Found, wanted: Wanted, output: &Output) -> Result<End, End> {
-    let port = reach::port(found, output).await?;
+    let port = FeedPort::connect(found.socket.clone())
+        .await
+        .map_err(|error| reach::failed(&error, output))?
+        .paced();
     let progress = Arc::new(Progress::default());
     let printer = Printer::start(io::stdout(), Arc::clone(&progress));
     let look = output.look();

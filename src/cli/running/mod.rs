@@ -18,7 +18,7 @@ pub mod show;
 pub mod wait;
 
 mod names;
-mod reach;
+pub mod reach;
 mod table;
 
 pub use reach::{find, runtime_folder, unusable};

@@ -62,7 +62,7 @@ pub fn wait(place: &Place, wait: &args::Wait, output: &Output) -> End {
 
 /// Waits, and says how each instance is then.
 pub async fn until(
-    port: &RemotePort,
+    port: &dyn ControlPort,
     watched: &Watched<'_>,
     awaited: Awaited,
     limit: Duration,

@@ -137,6 +137,10 @@ impl Stand {
         })
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A cgroup of its own for a group; the name is for people who look there.
     pub fn create(&self, name: &str, limits: &Limits) -> Result<Cgroup, CreateError> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);

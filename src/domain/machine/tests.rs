@@ -394,6 +394,7 @@ fn effect(effect: &Effect) -> String {
             What::Unit { change, .. } => format!("+{}", publication(change)),
             What::ShuttingDown(_)
             | What::Killing
+            | What::Stray { .. }
             | What::Reloaded(_)
             | What::ReloadRefused { .. } => "of the set".into(),
         },

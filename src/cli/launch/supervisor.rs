@@ -1,0 +1,257 @@
+//! The life of the supervisor's process around the one event loop.
+//!
+//! ```text
+//!  choose containment ─► tell the guard ─► start ─► Began ─► until the verdict ─► nobody left
+//!                             lease, guard, signals ─► Shutdown ─┘   ─► until the face is done
+//! ```
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::lease::{Ended, Leased, Word};
+use super::{Stack, panic_if_told};
+use crate::cli::inspect::plural;
+use crate::cli::output::reason;
+use crate::cli::saved::{self, Files};
+use crate::cli::signals::Signals;
+use crate::contain::{self, Containment, Mechanism, Supervised};
+use crate::control::{self, LocalPort};
+use crate::domain::change::What;
+use crate::domain::event::{Command, Shutdown, ShutdownCause};
+use crate::logs::MemoryStore;
+use crate::supervisor::{self, Handle, Settings};
+
+/// How often those that have strayed are asked for.
+const STRAYS: Duration = Duration::from_millis(100);
+
+/// How long what was left after all units had ended may take to die.
+const LAST: Duration = Duration::from_secs(2);
+
+/// The exit code that a panic gives.
+const PANICKED: i32 = 101;
+
+/// Runs the stack to its end, and ends this process.
+pub(super) fn supervise(
+    stack: Stack,
+    supervised: &Supervised,
+    lease: UnixStream,
+    faces: Vec<UnixStream>,
+) -> ! {
+    let leased = Leased::new(lease);
+    report_panics(&leased);
+    let code = match run(stack, supervised, &leased, faces) {
+        Ok(true) => 0,
+        Ok(false) => PANICKED,
+        Err(what) => {
+            leased.say(&Word::Failed { what });
+            1
+        }
+    };
+    // What came back to this process and is in no group: no unit needs it any more.
+    let _ = contain::kill_children(LAST);
+    std::process::exit(code)
+}
+
+/// There is nobody to read what this process writes to stderr.
+fn report_panics(leased: &Leased) {
+    let Ok(leased) = leased.try_clone() else {
+        return;
+    };
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.to_string();
+        leased.say(&Word::Panicked { text });
+    }));
+}
+
+/// `false`: it ended without a verdict.
+fn run(
+    mut stack: Stack,
+    supervised: &Supervised,
+    leased: &Leased,
+    faces: Vec<UnixStream>,
+) -> Result<bool, String> {
+    let containment = Containment::choose(stack.choice).map_err(|error| error.to_string())?;
+    if let Some(stand) = containment.stand_path() {
+        supervised.tell_stand(stand);
+    }
+    contain::raise_file_limit();
+    if stack.detached
+        && let Some((session, _)) = &mut stack.session
+    {
+        session
+            .take_over()
+            .map_err(|error| cannot_run("its record", &error))?;
+    }
+    // One thread: nothing here computes for long, and the feed is attached before the first
+    // step of the stack.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| cannot_run("a runtime", &error))?;
+    let result = runtime.block_on(live(stack, containment, supervised, leased, faces));
+    runtime.shutdown_background();
+    result
+}
+
+fn cannot_run(what: &str, error: &io::Error) -> String {
+    format!("cannot run the stack: {what}: {}", reason(error))
+}
+
+async fn live(
+    stack: Stack,
+    containment: Containment,
+    supervised: &Supervised,
+    leased: &Leased,
+    faces: Vec<UnixStream>,
+) -> Result<bool, String> {
+    contain::adopt_orphans().map_err(|error| cannot_run("orphans", &error))?;
+    let signals = Signals::listen().map_err(|error| cannot_run("signals", &error))?;
+    let began = Word::Began {
+        opening: opening(&stack, &containment),
+        stand: containment.stand_path().map(ToOwned::to_owned),
+    };
+    let (record, task) = (stack.record(), stack.task);
+    let store = Arc::new(MemoryStore::default());
+    let plan = Arc::clone(&stack.wanted.plan);
+    let handle = supervisor::start(Settings {
+        plan: stack.wanted.plan,
+        options: stack.wanted.options,
+        containment,
+        store: store.clone(),
+        environment: stack.environment,
+        seed: seed(),
+    });
+    let mut port = LocalPort::new(handle.clone(), store);
+    if let Some(files) = stack.files {
+        port = port.reloading(Arc::clone(&files) as Arc<_>, plan);
+        if stack.follows_files {
+            follow_files(files, port.clone(), handle.clone());
+        }
+    }
+    let port = Arc::new(port);
+    let serving = control::serve_faces(stack.session, faces, record, port.clone())
+        .map_err(|error| cannot_run("its server", &error))?;
+    leased.say(&began);
+    let ended = tokio::select! {
+        ended = watch(&port, &handle, task.as_deref(), supervised, leased, signals, stack.detached) => ended,
+        () = panic_if_told("supervisor") => false,
+    };
+    serving.finish();
+    Ok(ended)
+}
+
+/// Reloads the stack when its files are saved, for as long as it runs.
+fn follow_files(files: Arc<Files>, port: LocalPort, handle: Handle) {
+    tokio::spawn(async move {
+        if let Err(error) = saved::follow(files, port).await {
+            let reason = format!("the files are not watched: {error}");
+            handle.announce(What::ReloadRefused { reason });
+        }
+    });
+}
+
+/// Passes on what asks for an end until the stack has ended and its face needs nothing more.
+/// `false`: it ended without a verdict.
+async fn watch(
+    port: &LocalPort,
+    handle: &Handle,
+    task: Option<&str>,
+    supervised: &Supervised,
+    leased: &Leased,
+    mut signals: Signals,
+    detached: bool,
+) -> bool {
+    let mut snapshots = handle.snapshots();
+    let mut judged = false;
+    let mut over = std::pin::pin!(async move {
+        let last = snapshots.wait_for(|last| last.verdict.is_some()).await;
+        last.is_ok()
+    });
+    let mut lease = std::pin::pin!(leased.ended());
+    let mut guard = std::pin::pin!(supervised.guard_gone());
+    let mut strays = tokio::time::interval(STRAYS);
+    let (mut ended, mut held, mut guarded, mut asked) = (false, !detached, true, false);
+    while !ended || held {
+        let mut cause = None;
+        tokio::select! {
+            result = &mut over, if !ended => {
+                (ended, judged) = (true, result);
+                if !judged {
+                    break;
+                }
+                if held {
+                    leased.say_ended(port, task);
+                }
+            }
+            end = &mut lease, if held => {
+                held = false;
+                if end == Ended::FaceGone {
+                    cause = Some(ShutdownCause::FaceGone);
+                }
+            }
+            () = &mut guard, if guarded => {
+                guarded = false;
+                cause = Some(ShutdownCause::GuardGone);
+            }
+            // After the end nobody is waited for whom a signal tells to hurry.
+            signal = signals.next() => if ended {
+                held = false;
+            } else {
+                cause = Some(ShutdownCause::Signal(signal));
+            },
+            _ = strays.tick() => for stray in contain::take_strays() {
+                handle.announce(What::Stray { pid: stray.pid, name: stray.name });
+            }
+        }
+        if let (Some(cause), false) = (cause, ended) {
+            let again = asked && matches!(cause, ShutdownCause::Signal(_));
+            let how = if again {
+                Shutdown::Now
+            } else {
+                Shutdown::Graceful
+            };
+            asked = true;
+            // A refusal means that it stops already, an error that it has.
+            let _ = handle.command(Command::Shutdown(how, cause)).await;
+        }
+    }
+    judged
+}
+
+/// What is said before the first unit starts.
+fn opening(stack: &Stack, containment: &Containment) -> Vec<String> {
+    let wanted = &stack.wanted;
+    let mut lines = vec![format!(
+        "{}: {} from {}",
+        wanted.plan.name(),
+        plural(wanted.units.len(), "unit"),
+        stack.file
+    )];
+    // What is weaker than it could be is never left unsaid.
+    if stack.task.is_none() || containment.mechanism() != Mechanism::Cgroup {
+        lines.push(containment.describe());
+    }
+    let left = containment.left_over().processes;
+    if left > 0 {
+        let processes = if left == 1 { "process" } else { "processes" };
+        lines.push(format!(
+            "ended {left} {processes} that a pk which was killed had left"
+        ));
+    }
+    for path in &containment.left_over().stuck {
+        lines.push(format!(
+            "could not end what a pk which was killed had left in {}",
+            path.display()
+        ));
+    }
+    lines
+}
+
+/// Different in each run, so that two stacks that fail together do not restart together.
+fn seed() -> u64 {
+    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let nanos = time.map_or(0, |time| time.subsec_nanos());
+    u64::from(std::process::id()) << 32 | u64::from(nanos)
+}

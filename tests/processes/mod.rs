@@ -1,0 +1,122 @@
+//! Face, guard and supervisor: what becomes of a stack when one of them ends.
+
+mod background;
+mod ends;
+mod menagerie;
+mod shell;
+mod terminal;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::Marker;
+
+/// A folder with a pk under a name that no other process of this machine has, so that all
+/// that bear it can be killed without hitting another pk.
+pub struct Place {
+    folder: tempfile::TempDir,
+    name: String,
+    marker: Marker,
+}
+
+impl Place {
+    pub fn new(file: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        // Beside the program, which is large: a second name for it costs nothing there.
+        let folder = tempfile::Builder::new()
+            .prefix("pk-test-")
+            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+            .unwrap();
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("pkz{}x{number}", std::process::id());
+        let pk = env!("CARGO_BIN_EXE_pk");
+        let copy = folder.path().join(&name);
+        if std::fs::hard_link(pk, &copy).is_err() {
+            std::fs::copy(pk, &copy).unwrap();
+        }
+        std::fs::write(folder.path().join("pk.yaml"), file).unwrap();
+        let marker = Marker::new(folder.path());
+        Self {
+            folder,
+            name,
+            marker,
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn pk(&self) -> PathBuf {
+        self.folder.path().join(&self.name)
+    }
+
+    /// A command of this pk, here.
+    pub fn command(&self, args: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(self.pk());
+        command
+            .args(args)
+            .current_dir(self.path())
+            .env("XDG_RUNTIME_DIR", self.path())
+            .env("NO_COLOR", "1")
+            .env(Marker::NAME, self.marker.value())
+            .stdin(std::process::Stdio::null());
+        command
+    }
+
+    /// Every process of this place that lives: by its environment, or, where it has none, by
+    /// a word among its arguments.
+    pub fn members(&self) -> Vec<(i32, String)> {
+        let mut members = self.marker.members();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let pid = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok());
+            let Some(pid) = pid else {
+                continue;
+            };
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            let known = members.iter().any(|(known, _)| *known == pid);
+            if !known && line.contains(&self.name) {
+                members.push((pid, line));
+            }
+        }
+        members
+    }
+
+    /// SIGKILL to all that bear the name of this pk, as `killall` does.
+    pub fn kill_by_name(&self) {
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let pid = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok());
+            if let Some(pid) = pid.and_then(Pid::from_raw)
+                && comm(pid) == self.name
+            {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        for (pid, _) in self.members() {
+            if let Some(pid) = Pid::from_raw(pid) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+    }
+}
+
+/// What `/proc/PID/comm` of a process says.
+fn comm(pid: Pid) -> String {
+    let path = format!("/proc/{}/comm", pid.as_raw_nonzero());
+    let name = std::fs::read_to_string(path).unwrap_or_default();
+    name.trim_end().to_owned()
+}
