@@ -29,6 +29,7 @@ mod keepers;
 mod left_overs;
 mod options;
 mod pid_namespace;
+mod pid_reuse;
 mod pipelines;
 mod spawn_errors;
 mod users;
