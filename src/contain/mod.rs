@@ -114,7 +114,7 @@ mod stats;
 mod sys;
 mod user;
 
-pub use cgroup::{LeftOver, Refusal};
+pub use cgroup::{LeftOver, NoScope, Refusal};
 pub use dispositions::{is_ignored, unblock_signals};
 pub use error::{ContainError, SpawnCause, SpawnError, Step};
 pub use file_limit::raise_file_limit;

@@ -31,6 +31,7 @@ mod options;
 mod pid_namespace;
 mod pid_reuse;
 mod pipelines;
+mod scope;
 mod spawn_errors;
 mod users;
 mod zoo;
