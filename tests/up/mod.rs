@@ -2,6 +2,7 @@
 
 mod ends;
 mod failures;
+mod hardship;
 mod hung;
 mod kept;
 mod order;
