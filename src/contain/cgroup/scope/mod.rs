@@ -9,9 +9,9 @@
 //! session. The scope is the user's own (`Delegate=yes`, `systemd.resource-control(5)`) and
 //! goes when nobody is in it any more. What a killed owner left is in a scope beside it.
 //!
-//! The bus is spoken to by two calls with everything fixed, before there is any runtime, so
-//! there is no library for it: that would bring dozens of further crates and a runtime of its
-//! own to the start of every `pk`.
+//! The bus is spoken to by two calls with everything fixed, before there is any runtime. So
+//! no library is taken for it: zbus would bring ten further crates, and want a runtime at a
+//! moment at which this process may have but one thread.
 
 mod message;
 
