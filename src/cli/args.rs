@@ -64,8 +64,9 @@ pub enum Command {
     Disable(running::Disable),
     Scale(running::Scale),
     Wait(running::Wait),
-    /// Look for mistakes in the file, and show every one of them.
-    Check,
+    Reload(running::Reload),
+    Check(Check),
+    Convert(Convert),
     /// Show the file as pk understands it: merged, filled in, secrets masked.
     Config(Config),
     Explain(Explain),
@@ -110,8 +111,90 @@ pub struct Up {
     /// ready.
     #[arg(long)]
     pub ci: bool,
+    /// Reload whenever the file, or one that it includes, is saved.
+    #[arg(long)]
+    pub reload: bool,
+    /// Look for mistakes in the file and start nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Go on when no unit runs any more, until Ctrl-C.
+    #[arg(long)]
+    pub keep_project: bool,
+    /// Of process-compose: `-t=false` is `--no-tui`.
+    #[arg(
+        short = 't',
+        long = "tui",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide = true
+    )]
+    pub tui: Option<bool>,
+    /// Of process-compose: detach, which this version does not.
+    #[arg(short = 'D', long = "detached", hide = true)]
+    pub detached: bool,
+    #[command(flatten)]
+    pub foreign: Foreign,
     #[command(flatten)]
     pub hold: Hold,
+}
+
+/// What there is to say of files of other tools.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Foreign {
+    /// Of a process-compose file or a Procfile: read FILE instead of .env.
+    #[arg(short = 'e', long = "env", value_name = "FILE")]
+    pub env_files: Vec<PathBuf>,
+    /// Of a process-compose file or a Procfile: do not read .env.
+    #[arg(long)]
+    pub disable_dotenv: bool,
+    /// Of a process-compose file: only its processes in this namespace.
+    #[arg(short = 'n', long = "namespace", value_name = "NAMESPACE")]
+    pub namespaces: Vec<String>,
+    /// Of a Procfile: how many of each process, as in `web=2,worker=1` or `all=1`.
+    #[arg(
+        short = 'm',
+        long = "scale",
+        visible_alias = "formation",
+        value_name = "NAME=N",
+        value_delimiter = ',',
+        value_parser = formation
+    )]
+    pub formation: Vec<(String, u32)>,
+}
+
+fn formation(text: &str) -> Result<(String, u32), String> {
+    let (name, count) = text
+        .split_once('=')
+        .ok_or_else(|| "expected NAME=N".to_owned())?;
+    let count = count
+        .parse()
+        .map_err(|_| format!("`{count}` is not a number"))?;
+    Ok((name.to_owned(), count))
+}
+
+/// Look for mistakes in the file, and show every one of them.
+#[derive(Clone, Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub foreign: Foreign,
+}
+
+/// Write a process-compose file or a Procfile as pk.yaml.
+///
+/// It goes to stdout unless told otherwise. What it says is the same, except for what a
+/// comment at its top names.
+#[derive(Clone, Debug, Args)]
+pub struct Convert {
+    /// The file; searched as `pk up` does if none is named.
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Write this file, which must not be there yet, instead of stdout.
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub foreign: Foreign,
 }
 
 /// How processes are held.

@@ -2,6 +2,7 @@
 
 use crate::domain::event::ShutdownCause;
 use crate::domain::exit::ExitStatus;
+use crate::domain::id::UnitName;
 use crate::domain::outcome::{Failure, Outcome};
 use crate::domain::signal::Signal;
 use crate::domain::verdict::Verdict;
@@ -66,6 +67,24 @@ pub fn of_up(verdict: &Verdict) -> End {
         End::Fine
     } else {
         End::Failed
+    }
+}
+
+/// What `up` makes of it where pk is called by the name of process-compose: the code of the
+/// process that ended the project, and else 0, whatever failed.
+pub fn of_process_compose(verdict: &Verdict) -> End {
+    let Some(ShutdownCause::Essential(name)) = &verdict.cause else {
+        return End::Fine;
+    };
+    let is = |(unit, _): &&(UnitName, Outcome)| unit == name;
+    if verdict.skipped.iter().any(|entry| is(&entry)) {
+        return End::Failed;
+    }
+    match verdict.failed.iter().find(is) {
+        Some((_, outcome)) => failure(outcome)
+            .and_then(Failure::status)
+            .map_or(End::Failed, End::Passed),
+        None => End::Fine,
     }
 }
 

@@ -59,8 +59,10 @@ fn render(spec: &UnitSpec, plan: &Plan) -> String {
     limits(spec, &mut page);
     page.row("restarts", &words::restart(&spec.restart));
     page.row("stops", &words::shutdown(&spec.shutdown));
-    if spec.lifetime == Lifetime::Group {
-        page.row("ends", "with the last of its processes");
+    match spec.lifetime {
+        Lifetime::Leader => {}
+        Lifetime::Group => page.row("ends", "with the last of its processes"),
+        Lifetime::Launched => page.row("ends", "when it is stopped, once it has launched"),
     }
     if let Some(essential) = words::essential(spec.essential) {
         page.row("essential", essential);

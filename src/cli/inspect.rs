@@ -1,14 +1,28 @@
 //! The commands that read the file and start nothing: `check`, `config`, `schema`.
 
-use super::args::{ConfigForm, Place};
+use super::args::{self, ConfigForm, Place};
 use super::exit::End;
+use super::foreign;
 use super::output::Output;
 use super::stack;
+use crate::config::foreign::Foreign;
 use crate::config::{self, Loaded};
 use crate::domain::spec::UnitKind;
 
-pub fn check(place: &Place, output: &Output) -> End {
-    match stack::load(place, output) {
+pub fn check(place: &Place, args: &args::Foreign, output: &Output) -> End {
+    match foreign::load(place, &foreign::meant(args), output) {
+        Ok(loaded) => output.print(&checked(place, &loaded)),
+        Err(end) => end,
+    }
+}
+
+/// As [`check`], and as strict as process-compose is here.
+pub fn dry_run(place: &Place, args: &args::Foreign, output: &Output) -> End {
+    let foreign = Foreign {
+        strict: true,
+        ..foreign::meant(args)
+    };
+    match foreign::load(place, &foreign, output) {
         Ok(loaded) => output.print(&checked(place, &loaded)),
         Err(end) => end,
     }
@@ -29,6 +43,12 @@ fn checked(place: &Place, loaded: &Loaded) -> String {
         text.push_str(&format!(", {warnings}"));
     }
     text.push('\n');
+    for command in &loaded.env_commands {
+        text.push_str(&format!(
+            "note: `{}` comes from a command that `pk up` runs\n",
+            command.name
+        ));
+    }
     for key in &loaded.unhonoured {
         text.push_str(&format!("warning: {key}\n"));
     }

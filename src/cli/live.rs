@@ -15,19 +15,23 @@ use tokio::sync::watch;
 
 use super::args::{self, Place};
 use super::exit::{self, End};
-use super::inspect::plural;
+use super::foreign;
+use super::inspect::{self, plural};
 use super::output::{Output, reason};
 use super::plain::{Face, Printer, Progress, TaskOutput, WriteError};
 use super::resolve::{self, Mistake, Wanted};
 use super::running::{self, join};
+use super::saved::{self, Files};
 use super::signals::Signals;
 use super::stack;
+use crate::config::foreign::Foreign;
 use crate::contain::{self, Containment};
 use crate::control::{self, ControlPort, LocalPort, Record, RuntimeFolder, Session, SessionError};
 use crate::domain::event::{Command, Shutdown, ShutdownCause};
 use crate::domain::plan::Plan;
 use crate::domain::signal::Signal;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::verdict::Verdict;
 use crate::logs::MemoryStore;
 use crate::supervisor::{self, Settings};
 
@@ -35,15 +39,46 @@ use crate::supervisor::{self, Settings};
 const STALLED: Duration = Duration::from_secs(2);
 
 pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
+    up_judged(place, args, output, exit::of_up)
+}
+
+/// The same, where somebody else says what the exit code is.
+pub fn up_judged(
+    place: &Place,
+    args: &args::Up,
+    output: &Output,
+    judge: fn(&Verdict) -> End,
+) -> End {
     // The only face so far: the flag asks for what there is.
-    let _ = args.no_tui;
-    let ready = match prepare(place, args.hold, output, |plan| resolve::up(args, plan)) {
+    let _ = (args.no_tui, args.tui);
+    if args.dry_run {
+        return inspect::dry_run(place, &args.foreign, output);
+    }
+    if args.detached {
+        let help = "start it in a terminal of its own, or by a service manager";
+        output.error("this version of pk cannot detach", Some(help));
+        return End::Usage;
+    }
+    let meant = foreign::meant(&args.foreign);
+    let ready = match prepare(place, meant, args.hold, output, |plan| {
+        resolve::up(args, plan)
+    }) {
         Ok(ready) => ready,
         Err(end) => return end,
     };
     let folder = match RuntimeFolder::create(running::runtime_folder()) {
         Ok(folder) => folder,
         Err(error) => return running::unusable(&error, output),
+    };
+    let selection = ready.wanted.options.selection.clone();
+    let name = ready.wanted.plan.name();
+    let foreign = ready.foreign.clone();
+    let files = match Files::new(place, foreign, ready.path.clone(), name, selection) {
+        Ok(files) => Arc::new(files),
+        Err(message) => {
+            output.error(&message, None);
+            return End::Usage;
+        }
     };
     let record = Record::new(ready.wanted.plan.name(), &ready.path);
     let opened = match Session::open(&folder, record) {
@@ -54,6 +89,11 @@ pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
                 output.error(&refusal, None);
                 return End::Failed;
             };
+            if args.reload {
+                let help = "`pk reload` reloads it; `--reload` is for the `up` that starts it";
+                output.error(&refusal, Some(help));
+                return End::Denied;
+            }
             return join::up(
                 found.as_deref(),
                 &refusal,
@@ -63,16 +103,31 @@ pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
             );
         }
     };
+    let opened = Opened {
+        session: opened.0,
+        listener: opened.1,
+        files,
+        follow: args.reload,
+    };
     launch(ready, Some(opened), None, output, |last| {
-        last.verdict.as_ref().map_or(End::Failed, exit::of_up)
+        last.verdict.as_ref().map_or(End::Failed, judge)
     })
 }
 
 /// The session of the stack, which other processes find it by, and where it listens.
-type Opened = (Session, UnixListener);
+struct Opened {
+    session: Session,
+    listener: UnixListener,
+    files: Arc<Files>,
+    /// Reload when they are saved.
+    follow: bool,
+}
 
 pub fn run(place: &Place, args: &args::Run, output: &Output) -> End {
-    let ready = match prepare(place, args.hold, output, |plan| resolve::run(args, plan)) {
+    let meant = Foreign::default();
+    let ready = match prepare(place, meant, args.hold, output, |plan| {
+        resolve::run(args, plan)
+    }) {
         Ok(ready) => ready,
         Err(end) => return end,
     };
@@ -92,15 +147,31 @@ struct Ready {
     path: PathBuf,
     wanted: Wanted,
     containment: Containment,
+    /// What was said of a file of another tool, to read it again.
+    foreign: Foreign,
 }
 
 fn prepare(
     place: &Place,
+    mut meant: Foreign,
     hold: args::Hold,
     output: &Output,
     resolve: impl FnOnce(Arc<Plan>) -> Result<Wanted, Vec<Mistake>>,
 ) -> Result<Ready, End> {
-    let loaded = stack::load(place, output)?;
+    let loaded = foreign::load(place, &meant, output)?;
+    let choose = || {
+        Containment::choose(hold.containment.into()).map_err(|error| {
+            output.error(&error.to_string(), None);
+            End::Failed
+        })
+    };
+    let (loaded, containment) = if loaded.env_commands.is_empty() {
+        (loaded, None)
+    } else {
+        let containment = choose()?;
+        let loaded = foreign::with_commands(&loaded, place, &mut meant, &containment, output)?;
+        (loaded, Some(containment))
+    };
     if let Some(note) = stack::passed_over(&loaded) {
         output.note(&note);
     }
@@ -110,7 +181,9 @@ fn prepare(
         .iter()
         .next()
         .map_or_else(PathBuf::new, |file| file.path().to_owned());
-    let wanted = match resolve(Arc::new(loaded.plan)) {
+    foreign::note_unhonoured(&loaded.unhonoured, output);
+    let plan = foreign::runnable(loaded.plan, &loaded.unhonoured);
+    let wanted = match resolve(plan) {
         Ok(wanted) => wanted,
         Err(mistakes) => {
             for mistake in mistakes {
@@ -126,15 +199,13 @@ fn prepare(
         }
         return Err(End::Usage);
     }
-    let containment = Containment::choose(hold.containment.into()).map_err(|error| {
-        output.error(&error.to_string(), None);
-        End::Failed
-    })?;
+    let containment = containment.map_or_else(choose, Ok)?;
     Ok(Ready {
         file,
         path,
         wanted,
         containment,
+        foreign: meant,
     })
 }
 
@@ -197,7 +268,7 @@ fn live(
             containment,
             ..
         } = ready;
-        let store = MemoryStore::default();
+        let store = Arc::new(MemoryStore::default());
         let plan = Arc::clone(&wanted.plan);
         let handle = supervisor::start(Settings {
             plan: wanted.plan,
@@ -207,10 +278,17 @@ fn live(
             environment: forced_colors(output),
             seed: seed(),
         });
-        let port = LocalPort::new(handle, store);
-        let served =
-            |(session, listener)| control::serve(session, listener, Arc::new(port.clone()));
-        let serving = opened.map(served).transpose()?;
+        let mut port = LocalPort::new(handle, store);
+        let mut serving = None;
+        if let Some(opened) = opened {
+            let files = Arc::clone(&opened.files);
+            port = port.reloading(files, Arc::clone(&plan));
+            if opened.follow {
+                follow_files(opened.files, port.clone(), *output);
+            }
+            let shared = Arc::new(port.clone());
+            serving = Some(control::serve(opened.session, opened.listener, shared)?);
+        }
         let progress = Arc::new(Progress::default());
         let stdout = Printer::start(io::stdout(), Arc::clone(&progress));
         // stdout belongs to the task that is run, if there is one.
@@ -244,6 +322,15 @@ fn live(
         }
         followed
     })
+}
+
+/// Reloads the stack when its files are saved, for as long as it runs.
+fn follow_files(files: Arc<Files>, port: LocalPort, output: Output) {
+    tokio::spawn(async move {
+        if let Err(error) = saved::follow(files, port).await {
+            output.note_if_heard(&format!("the file is not watched: {error}"));
+        }
+    });
 }
 
 /// Shows the stack and passes signals on until it has ended and all is shown.

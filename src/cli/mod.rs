@@ -15,13 +15,17 @@ pub mod exit;
 pub mod plain;
 pub mod style;
 
+mod convert;
 mod explain;
+mod foreign;
 mod graph;
 mod inspect;
 mod live;
 mod output;
+mod process_compose;
 mod resolve;
 mod running;
+mod saved;
 mod signals;
 mod stack;
 mod words;
@@ -38,7 +42,7 @@ use exit::End;
 use output::Output;
 use running::act::Then;
 use running::args::{Awaited, Form};
-use running::{act, logs, show, wait};
+use running::{act, logs, reload, show, wait};
 
 use crate::domain::event::Command as Ask;
 
@@ -49,6 +53,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     crate::contain::unblock_signals();
     let output = Output::detect();
     let args: Vec<OsString> = args.into_iter().collect();
+    if process_compose::is_called(args.first()) {
+        return ExitCode::from(process_compose::main(&args, &output).code());
+    }
     let end = match Cli::try_parse_from(&args) {
         Ok(cli) => run(&cli, &output),
         Err(mut error) => {
@@ -73,7 +80,8 @@ fn run(cli: &Cli, output: &Output) -> End {
     match &cli.command {
         Command::Up(up) => live::up(place, up, output),
         Command::Run(run) => live::run(place, run, output),
-        Command::Check => inspect::check(place, output),
+        Command::Check(args) => inspect::check(place, &args.foreign, output),
+        Command::Convert(args) => convert::convert(place, args, output),
         Command::Config(config) => inspect::config(place, config.output, output),
         Command::Explain(args) => match running::find(place, output) {
             Ok(Some(found)) => show::explain(&found, args.unit.as_deref(), args.output, output),
@@ -112,6 +120,7 @@ fn run(cli: &Cli, output: &Output) -> End {
         Command::Disable(args) => act::act(place, &args.units, Ask::Disable, Then::Return, output),
         Command::Scale(args) => act::scale(place, args, output),
         Command::Wait(args) => wait::wait(place, args, output),
+        Command::Reload(args) => reload::ask(place, *args, output),
         Command::Completions(args) => {
             let mut text = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "pk", &mut text);

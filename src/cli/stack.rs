@@ -6,20 +6,31 @@ use std::path::{Path, PathBuf};
 use super::args::Place;
 use super::exit::End;
 use super::output::{Output, reason};
+use crate::config::foreign::Foreign;
 use crate::config::{self, Loaded, Report, Request};
 
 /// Loads the file and shows its warnings, or shows every error.
 pub fn load(place: &Place, output: &Output) -> Result<Loaded, End> {
-    let loaded = read(place, output)?.map_err(|report| {
-        output.complain(&render(&report, output));
-        End::Usage
-    })?;
+    load_with(place, &Foreign::default(), output)
+}
+
+/// The same, with what was said of files of other tools.
+pub fn load_with(place: &Place, foreign: &Foreign, output: &Output) -> Result<Loaded, End> {
+    let loaded = load_quietly(place, foreign, output)?;
     if !loaded.warnings.is_empty() {
         let color = output.err.has_color();
         let warnings = config::diagnostic::render(&loaded.warnings, &loaded.sources, color);
         output.complain(&warnings);
     }
     Ok(loaded)
+}
+
+/// Loads the file again whose warnings were shown.
+pub fn load_quietly(place: &Place, foreign: &Foreign, output: &Output) -> Result<Loaded, End> {
+    read(place, foreign, output)?.map_err(|report| {
+        output.complain(&render(&report, output));
+        End::Usage
+    })
 }
 
 /// All diagnostics and how many errors they are.
@@ -32,11 +43,17 @@ fn render(report: &Report, output: &Output) -> String {
     text
 }
 
-fn read(place: &Place, output: &Output) -> Result<Result<Loaded, Report>, End> {
-    let folder = folder(place).map_err(|message| {
+fn read(place: &Place, foreign: &Foreign, output: &Output) -> Result<Result<Loaded, Report>, End> {
+    let request = request(place).map_err(|message| {
         output.error(&message, None);
         End::Usage
     })?;
+    Ok(config::load_with(&request, foreign))
+}
+
+/// What is to be loaded from that place, by this process.
+pub fn request(place: &Place) -> Result<Request, String> {
+    let folder = folder(place)?;
     let mut environment = BTreeMap::new();
     let mut unreadable = BTreeSet::new();
     for (name, value) in std::env::vars_os() {
@@ -53,12 +70,12 @@ fn read(place: &Place, output: &Output) -> Result<Result<Loaded, Report>, End> {
             }
         }
     }
-    Ok(config::load(&Request {
+    Ok(Request {
         folder,
         files: place.files.clone(),
         environment,
         unreadable,
-    }))
+    })
 }
 
 /// Where pk looks from.

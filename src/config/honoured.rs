@@ -6,19 +6,22 @@
 use std::sync::Arc;
 
 use super::context::Cx;
-use super::raw::policy::{RawPort, RawTty};
+use super::raw::policy::RawPort;
 use super::raw::probe::{RawHttp, RawProbe};
 use super::raw::unit::RawUnit;
 use super::source::{Place, Span};
+use crate::domain::spec::{Check, Tty, UnitSpec};
 
 /// A key that is valid but without effect in this version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unhonoured {
     pub unit: Arc<str>,
-    /// As in `ports: auto`, `shutdown.send_keys`.
+    /// As in `ports: auto`, `readiness.port`.
     pub key: String,
     pub span: Span,
     pub place: Place,
+    /// The unit can run without it: it is a warning, and only that.
+    pub soft: bool,
 }
 
 impl std::fmt::Display for Unhonoured {
@@ -41,19 +44,10 @@ pub(super) fn collect(unit: &Arc<str>, raw: &RawUnit, cx: &Cx<'_>, out: &mut Vec
                 key: key.to_owned(),
                 span,
                 place: cx.sources.place(span),
+                soft: false,
             });
         }
     };
-    add("user", raw.user.as_ref().map(|f| f.key));
-    add("umask", raw.umask.as_ref().map(|f| f.key));
-    add("nice", raw.nice.as_ref().map(|f| f.key));
-    add("limits", raw.limits.as_ref().map(|f| f.key));
-    let tty = raw.tty.as_ref().filter(|tty| tty.value != RawTty::No);
-    add("tty", tty.map(|f| f.key));
-    add(
-        "stdin",
-        raw.stdin.as_ref().filter(|flag| flag.0).map(|f| f.key),
-    );
     add("watch", raw.watch.as_ref().map(|f| f.key));
     add("schedule", raw.schedule.as_ref().map(|f| f.key));
     add("on", raw.on.as_ref().map(|f| f.key));
@@ -63,11 +57,6 @@ pub(super) fn collect(unit: &Arc<str>, raw: &RawUnit, cx: &Cx<'_>, out: &mut Vec
     add("status", raw.status.as_ref().map(|f| f.key));
     let foreground = raw.foreground.as_ref().filter(|flag| flag.0);
     add("foreground", foreground.map(|f| f.key));
-    let keys = raw
-        .shutdown
-        .as_ref()
-        .and_then(|shutdown| shutdown.send_keys.as_ref());
-    add("shutdown.send_keys", keys.map(|f| f.key));
     for row in raw.ports.iter().flat_map(|table| &table.0) {
         if row.value == RawPort::Auto {
             add("ports: auto", Some(row.span));
@@ -102,4 +91,35 @@ fn probe_keys(probe: &RawProbe) -> Vec<(&'static str, Span)> {
         );
     }
     keys
+}
+
+/// The same for a process of another tool's file, whose keys bear other names. Such a file
+/// was not written for pk, so that most of this is a warning.
+pub(super) fn of_process(spec: &UnitSpec, span: Span, cx: &Cx<'_>, out: &mut Vec<Unhonoured>) {
+    let mut add = |key: &str, used: bool, soft: bool| {
+        if used {
+            out.push(Unhonoured {
+                unit: spec.name.as_str().into(),
+                key: key.to_owned(),
+                span,
+                place: cx.sources.place(span),
+                soft,
+            });
+        }
+    };
+    add("is_tty", spec.tty != Tty::No && !spec.stdin, true);
+    add("is_interactive", spec.tty != Tty::No && spec.stdin, true);
+    add(
+        "shutdown.send_keys",
+        !spec.shutdown.send_keys.is_empty(),
+        true,
+    );
+    add("watch", spec.watch.is_some(), true);
+    add("log_location", spec.logs.file.is_some(), true);
+    add("schedule", spec.schedule.is_some(), true);
+    add("is_foreground", spec.foreground, false);
+    for probe in [&spec.readiness, &spec.liveness].into_iter().flatten() {
+        let https = matches!(&probe.check, Check::Http(http) if http.url.starts_with("https:"));
+        add("http_get.scheme: https", https, false);
+    }
 }

@@ -15,9 +15,11 @@
 //! all mistakes of all files. The stages up to `tree`, interpolation and the diagnostics know
 //! nothing of pk's own keys.
 
+pub mod convert;
 pub mod diagnostic;
 pub mod discover;
 pub mod dotenv;
+pub mod foreign;
 pub mod honoured;
 pub mod interpolate;
 pub mod merge;
@@ -31,9 +33,12 @@ mod context;
 mod decode;
 mod env_files;
 mod files;
+mod lenient_env;
 mod link;
 mod lower;
 mod meant;
+mod process_compose;
+mod procfile;
 mod raw;
 mod record;
 mod render;
@@ -45,9 +50,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::domain::id::UnitName;
 use crate::domain::plan::Plan;
 use context::Cx;
 pub use diagnostic::{Diagnostic, Kind, Report, Severity};
+use foreign::{EnvCommand, Foreign, Format, Read};
 pub use honoured::Unhonoured;
 pub use render::{to_json, to_yaml};
 pub use schema::schema;
@@ -83,6 +90,11 @@ pub struct Loaded {
     pub unhonoured: Vec<Unhonoured>,
     /// Files beside the one that was taken, which might have been meant.
     pub passed_over: Vec<PathBuf>,
+    pub format: Format,
+    /// Commands that give variables, and were not run.
+    pub env_commands: Vec<EnvCommand>,
+    /// Of a process-compose file: which namespaces each unit is in.
+    pub namespaces: BTreeMap<UnitName, Vec<String>>,
 }
 
 /// Reads a configuration.
@@ -91,46 +103,89 @@ pub struct Loaded {
 ///
 /// A [`Report`] of everything that is wrong in any of the files, not of the first thing only.
 pub fn load(request: &Request) -> Result<Loaded, Report> {
+    load_with(request, &Foreign::default())
+}
+
+/// The same, with what the command line says of files of other tools.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_with(request: &Request, foreign: &Foreign) -> Result<Loaded, Report> {
     let mut cx = Cx::new(Sources::new(&request.folder), &request.environment);
     cx.unreadable = Some(&request.unreadable);
-    let (paths, passed_over) = if request.files.is_empty() {
+    let mut format = Format::Native;
+    let mut passed_over = Vec::new();
+    let mut paths = Vec::new();
+    if request.files.is_empty() {
         match discover::discover(&request.folder) {
-            Ok(found) => (vec![found.taken], found.passed_over),
+            Ok(found) => {
+                format = found.format;
+                passed_over = found.passed_over;
+                paths.push(found.taken);
+                paths.extend(found.over);
+            }
             Err(error) => {
-                cx.say(Diagnostic::file(error.to_string()).help(short_file()));
-                (Vec::new(), Vec::new())
+                cx.say(Diagnostic::file(error.to_string()).help(error.help()));
             }
         }
     } else {
         let joined = request.files.iter().map(|file| request.folder.join(file));
-        (
-            joined.map(|path| lower::paths::tidy(&path)).collect(),
-            Vec::new(),
-        )
-    };
+        paths.extend(joined.map(|path| lower::paths::tidy(&path)));
+        let formats = paths.iter().map(|path| foreign::format_of(path));
+        format = formats
+            .reduce(|a, b| if a == Format::Native { b } else { a })
+            .unwrap_or_default();
+    }
     let folder = paths
         .first()
         .and_then(|path| path.parent())
         .unwrap_or(&request.folder)
         .to_owned();
+    // A named file of another tool is read from where one stands, as that tool does.
+    let base = if request.files.is_empty() {
+        &folder
+    } else {
+        &request.folder
+    };
     let mut unhonoured = Vec::new();
-    let plan = read(&paths, &folder, &mut cx, &mut unhonoured);
+    let read = match format {
+        _ if paths.is_empty() => None,
+        Format::Native => read(&paths, &folder, &mut cx, &mut unhonoured).map(|plan| Read {
+            plan,
+            env_commands: Vec::new(),
+            namespaces: BTreeMap::new(),
+        }),
+        Format::ProcessCompose => {
+            process_compose::load(&paths, base, foreign, &mut cx, &mut unhonoured)
+        }
+        Format::Procfile => {
+            if let Some(more) = paths.get(1) {
+                let message = format!("`{}` beside a Procfile", cx.sources.show(more));
+                cx.say(Diagnostic::file(message).help("a Procfile is read alone"));
+            }
+            procfile::load(&paths[0], base, foreign, &mut cx)
+        }
+    };
     let Cx {
         sources,
         mut diagnostics,
         ..
     } = cx;
     diagnostic::settle(&mut diagnostics);
-    match plan {
-        Some(plan) if !diagnostics.iter().any(Diagnostic::is_error) => {
+    match read {
+        Some(read) if !diagnostics.iter().any(Diagnostic::is_error) => {
             unhonoured.sort_by_key(|key| key.span);
             Ok(Loaded {
-                plan,
+                plan: read.plan,
                 folder,
                 sources,
                 warnings: diagnostics,
                 unhonoured,
                 passed_over,
+                format,
+                env_commands: read.env_commands,
+                namespaces: read.namespaces,
             })
         }
         _ => Err(Report {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
+use jiff::Timestamp;
+
 use super::Selection;
 use crate::domain::id::InstanceId;
 
@@ -16,6 +18,13 @@ pub enum Start {
     Last(usize),
     /// At the next line to come.
     Now,
+    /// At the first line that came at that time or later.
+    Time(Timestamp),
+    /// At the line of that number over all units, or the first one after it: the place of a
+    /// line that was found, in any selection.
+    Seq(u64),
+    /// At the line of that number within each instance, from 0.
+    Line(u64),
 }
 
 /// A reader's place. Costs nothing while it is not used.

@@ -66,6 +66,29 @@ pub struct Gap {
     pub lines: u64,
 }
 
+/// What a stream has written since its last line ended: a prompt, perhaps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenLine {
+    pub origin: Origin,
+    /// At most its last 64 KiB.
+    pub bytes: Bytes,
+}
+
+/// What is kept of some instances.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Lines that are kept.
+    pub lines: u64,
+    /// Lines that came and are no more: evicted, or lost in a gap.
+    pub missed: u64,
+    /// The number over all units of the next line, so of no line yet.
+    pub end: u64,
+    /// Bytes of text that are kept.
+    pub bytes: u64,
+    /// When the first and the last of them came.
+    pub times: Option<(Timestamp, Timestamp)>,
+}
+
 /// What one read gives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]

@@ -8,26 +8,34 @@
 //!
 //! A reader holds no lock while it makes its lines and a writer never waits for one.
 
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
 use regex::bytes::Regex;
 use tokio::sync::watch;
 
+use super::capture::{Capture, Gate, Keep, UnitLog, lock};
 use super::cursor::{Cursor, Start};
-use super::line::{Gap, LogLine, Origin, Page};
+use super::line::{Extent, Gap, LogLine, OpenLine, Origin, Page};
+use super::pump::Pumps;
 use super::ring::{Block, Ring};
-use super::splitter::{Batch, Splitter};
-use super::tap::{Tap, TapSource, Taps};
+use super::search::{self, Direction, Found, Search};
+use super::shelf::{self, Record};
+use super::splitter::Batch;
+use super::tap::{Tap, TapSource};
 use super::{LogSink, LogSource, Selection, StreamWriter};
 use crate::domain::id::{InstanceId, RunId};
+
+/// In bytes: what a search takes of each instance in one step.
+const STEP: usize = 4 << 20;
 
 /// A store in memory. Cheap to clone: clones share the lines.
 #[derive(Clone)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
+    pumps: Option<Arc<Pumps>>,
 }
 
 impl fmt::Debug for MemoryStore {
@@ -41,8 +49,8 @@ impl fmt::Debug for MemoryStore {
 }
 
 struct Shared {
+    gate: Gate,
     state: Mutex<State>,
-    taps: Arc<Taps>,
     head: watch::Sender<u64>,
     /// Bytes.
     budget: usize,
@@ -55,6 +63,8 @@ struct State {
     seq: u64,
     /// Bytes that all rings take.
     cost: usize,
+    /// Of all lines so far.
+    latest: Timestamp,
 }
 
 impl MemoryStore {
@@ -66,38 +76,58 @@ impl MemoryStore {
     pub fn new(budget: usize) -> Self {
         Self {
             shared: Arc::new(Shared {
+                gate: Gate::default(),
                 state: Mutex::default(),
-                taps: Arc::default(),
                 head: watch::Sender::new(0),
                 budget,
             }),
+            pumps: None,
         }
+    }
+
+    /// The same with a thread for the pumps.
+    #[must_use]
+    pub fn with_pumps(mut self, pumps: Arc<Pumps>) -> Self {
+        self.pumps = Some(pumps);
+        self
     }
 
     /// Takes a line as another store gave it, under its number and time there. For a store
     /// that has no writers of its own.
     pub fn copy(&self, line: &LogLine) {
-        let mut state = self.shared.lock();
+        let mut state = lock(&self.shared.state);
         state.seq = state.seq.max(line.seq);
-        let batch = Batch::of(line.bytes.clone(), line.cut);
-        self.shared.keep(state, line.origin, line.time, batch);
+        let batch = Batch::of(&line.bytes, line.cut);
+        self.shared.append(state, line.origin, line.time, &batch);
     }
 
     /// Takes note of lines that another store has lost: a reader here misses them as well,
     /// and with them what it has not read of that instance.
     pub fn copy_gap(&self, gap: Gap) {
-        let mut state = self.shared.lock();
-        let ring = state.rings.entry(gap.instance).or_default();
+        let mut state = lock(&self.shared.state);
+        let ring = state.ring(gap.instance);
         let freed = ring.skip(gap.lines);
         state.cost -= freed;
     }
 
     /// Gives up the lines of an instance that is no more.
     pub fn forget(&self, instance: InstanceId) {
-        let mut state = self.shared.lock();
+        let mut state = lock(&self.shared.state);
         if let Some(ring) = state.rings.remove(&instance) {
             state.cost -= ring.cost();
         }
+    }
+
+    fn views<'a>(
+        state: &State,
+        selection: &'a Selection,
+        next: &'a BTreeMap<InstanceId, u64>,
+        view: impl Fn(&Ring, u64) -> super::ring::View,
+    ) -> Vec<super::ring::View> {
+        let at = |id: &InstanceId| next.get(id).copied().unwrap_or(0);
+        (state.selected(selection))
+            .map(|(id, ring)| view(ring, at(&id)))
+            .collect()
     }
 }
 
@@ -107,33 +137,52 @@ impl Default for MemoryStore {
     }
 }
 
-impl Shared {
-    fn append(&self, origin: Origin, batch: Batch) {
+impl Keep for Shared {
+    fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    fn keep(&self, origin: Origin, batch: Batch) {
         if batch.is_empty() {
             return;
         }
-        self.taps.show(origin.run, &batch);
-        let state = self.lock();
+        let state = lock(&self.state);
         // Under the lock, so that a later line has no earlier time.
-        self.keep(state, origin, Timestamp::now(), batch);
+        self.append(state, origin, Timestamp::now(), &batch);
     }
 
-    fn keep(
+    fn grown(&self) {
+        self.head.send_modify(|_| ());
+    }
+}
+
+impl Shared {
+    fn append(
         &self,
         mut state: MutexGuard<'_, State>,
         origin: Origin,
         time: Timestamp,
-        batch: Batch,
+        batch: &Batch,
     ) {
         let seq = state.seq;
         state.seq += batch.len() as u64;
-        let ring = state.rings.entry(origin.run.instance).or_default();
+        state.latest = state.latest.max(time);
+        let latest = state.latest;
+        let ring = state.ring(origin.run.instance);
         let block = Block {
-            seq,
-            ordinal: ring.appended(),
-            origin,
-            time,
-            batch,
+            record: Record {
+                seq,
+                ordinal: ring.appended(),
+                lines: u32::try_from(batch.len()).unwrap_or(u32::MAX),
+                bytes: u32::try_from(batch.cost()).unwrap_or(u32::MAX),
+                origin,
+                time,
+                latest,
+                last: batch.last(),
+                gap: false,
+                offset: 0,
+            },
+            text: batch.text().clone(),
         };
         let cost = block.cost();
         ring.push(Arc::new(block));
@@ -158,13 +207,14 @@ impl Shared {
             newer
         });
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl State {
+    fn ring(&mut self, instance: InstanceId) -> &mut Ring {
+        let ring = self.rings.entry(instance);
+        ring.or_insert_with(|| Ring::new(instance))
+    }
+
     fn selected<'a>(
         &'a self,
         selection: &'a Selection,
@@ -176,108 +226,80 @@ impl State {
             }
         }
     }
-
-    /// The last `lines` lines of the selection: per instance the number of the first of them.
-    fn last(&self, selection: &Selection, lines: usize) -> BTreeMap<InstanceId, u64> {
-        let mut next: BTreeMap<_, _> = (self.selected(selection))
-            .map(|(id, ring)| (id, ring.appended()))
-            .collect();
-        let mut left = lines as u64;
-        let newest = self
-            .selected(selection)
-            .map(|(_, ring)| ring.blocks().rev());
-        for block in merged(newest, |block| block.seq) {
-            if left == 0 {
-                break;
-            }
-            let taken = block.len().min(left);
-            next.insert(
-                block.origin.run.instance,
-                block.ordinal + block.len() - taken,
-            );
-            left -= taken;
-        }
-        next
-    }
-}
-
-/// The blocks of several rings in one order: at each step the one of the greatest `rank`.
-fn merged<'a, I: Iterator<Item = &'a Arc<Block>>>(
-    sources: impl IntoIterator<Item = I>,
-    rank: impl Fn(&Block) -> u64,
-) -> impl Iterator<Item = &'a Arc<Block>> {
-    let mut sources: Vec<_> = sources.into_iter().map(Iterator::peekable).collect();
-    let mut heads: BinaryHeap<(u64, usize)> = (sources.iter_mut().enumerate())
-        .filter_map(|(index, blocks)| Some((rank(blocks.peek()?), index)))
-        .collect();
-    std::iter::from_fn(move || {
-        let (_, index) = heads.pop()?;
-        let source = sources.get_mut(index)?;
-        let block = source.next();
-        if let Some(next) = source.peek() {
-            heads.push((rank(next), index));
-        }
-        block
-    })
 }
 
 impl LogSource for MemoryStore {
     fn cursor(&self, selection: Selection, start: Start) -> Cursor {
-        let state = self.shared.lock();
-        let next = match start {
-            Start::Last(lines) => state.last(&selection, lines),
-            Start::Oldest => (state.selected(&selection))
-                .map(|(id, ring)| (id, ring.first()))
-                .collect(),
-            Start::Now => (state.selected(&selection))
-                .map(|(id, ring)| (id, ring.appended()))
-                .collect(),
-        };
+        let state = lock(&self.shared.state);
+        let rings: Vec<&Ring> = state.selected(&selection).map(|(_, ring)| ring).collect();
+        let next = shelf::start(&rings, start);
         drop(state);
         Cursor { selection, next }
     }
 
     fn read(&self, cursor: &mut Cursor, max: usize) -> Page {
-        let mut page = Page::default();
-        let mut blocks = Vec::new();
-        {
-            let state = self.shared.lock();
-            let mut sources = Vec::new();
-            for (instance, ring) in state.selected(&cursor.selection) {
-                let next = cursor.next.entry(instance).or_insert(0);
-                if ring.first() > *next {
-                    let lines = ring.first() - *next;
-                    page.gaps.push(Gap { instance, lines });
-                    *next = ring.first();
-                }
-                sources.push(ring.from(*next));
-            }
-            let mut left = max as u64;
-            for block in merged(sources, |block| u64::MAX - block.seq) {
-                if left == 0 {
-                    break;
-                }
-                let next = cursor.next.get(&block.origin.run.instance);
-                let skip = next.map_or(0, |next| next.saturating_sub(block.ordinal));
-                left = left.saturating_sub(block.len() - skip);
-                blocks.push(Arc::clone(block));
+        let Cursor { selection, next } = cursor;
+        let state = lock(&self.shared.state);
+        let mut gaps = Vec::new();
+        for (instance, ring) in state.selected(selection) {
+            // What was skipped at the end is missed, though nothing stands behind it.
+            let at = next.entry(instance).or_insert(0);
+            let first = shelf::Shelf::first(&ring);
+            if first > *at {
+                gaps.push(Gap {
+                    instance,
+                    lines: first - *at,
+                });
+                *at = first;
             }
         }
-        for block in blocks {
-            let next = cursor.next.entry(block.origin.run.instance).or_insert(0);
-            let skip = next.saturating_sub(block.ordinal);
-            for line in block.lines(skip).take(max - page.lines.len()) {
-                page.lines.push(line);
-                *next += 1;
-            }
-        }
+        let views = Self::views(&state, selection, next, |ring, at| {
+            ring.view(at, max as u64, usize::MAX)
+        });
+        drop(state);
+        let mut page = shelf::read(&views, next, max);
+        gaps.append(&mut page.gaps);
+        page.gaps = gaps;
         page
     }
 
-    fn tail(&self, instance: InstanceId, lines: usize) -> Vec<LogLine> {
-        let selection = Selection::Only(vec![instance]);
-        let mut cursor = self.cursor(selection, Start::Last(lines));
-        self.read(&mut cursor, lines).lines
+    fn read_back(&self, cursor: &mut Cursor, max: usize) -> Page {
+        let Cursor { selection, next } = cursor;
+        let state = lock(&self.shared.state);
+        let views = Self::views(&state, selection, next, |ring, at| {
+            ring.view_back(at, max as u64, usize::MAX)
+        });
+        drop(state);
+        shelf::read_back(&views, next, max)
+    }
+
+    fn open_lines(&self, selection: &Selection) -> Vec<OpenLine> {
+        self.shared.gate.open_lines(selection)
+    }
+
+    fn extent(&self, selection: &Selection) -> Extent {
+        let state = lock(&self.shared.state);
+        let rings: Vec<&Ring> = state.selected(selection).map(|(_, ring)| ring).collect();
+        let bytes = rings.iter().map(|ring| ring.cost() as u64).sum();
+        shelf::extent(&rings, bytes, state.seq)
+    }
+
+    fn search(&self, search: &mut Search, keep: usize) -> Found {
+        let Cursor {
+            selection,
+            mut next,
+        } = search.cursor.clone();
+        let state = lock(&self.shared.state);
+        let views = Self::views(&state, &selection, &next, |ring, at| {
+            match search.direction {
+                Direction::Forward => ring.view(at, u64::MAX, STEP),
+                Direction::Backward => ring.view_back(at, u64::MAX, STEP),
+            }
+        });
+        drop(state);
+        let found = search::step(&views, &mut next, search, keep);
+        search.cursor.next = next;
+        found
     }
 
     fn wake(&self) -> watch::Receiver<u64> {
@@ -288,17 +310,20 @@ impl LogSource for MemoryStore {
 impl TapSource for MemoryStore {
     fn tap(&self, run: RunId, pattern: Regex) -> Tap {
         // First it looks on, then back: a line in between is seen twice, not never.
-        let (tap, watcher) = self.shared.taps.add(run, pattern);
+        let (tap, watcher) = self.shared.gate.taps.add(run, pattern);
         let kept: Vec<_> = {
-            let state = self.shared.lock();
+            let state = lock(&self.shared.state);
             (state.rings.get(&run.instance).into_iter())
                 .flat_map(Ring::blocks)
-                .filter(|block| block.origin.run == run)
+                .filter(|block| block.record.origin.run == run)
                 .cloned()
                 .collect()
         };
-        if kept.iter().any(|block| watcher.look(&block.batch)) {
-            self.shared.taps.remove(&watcher);
+        let mut kept = kept
+            .iter()
+            .map(|block| Batch::kept(block.text.clone(), block.record.last));
+        if kept.any(|batch| watcher.look(&batch)) {
+            self.shared.gate.taps.remove(&watcher);
         }
         tap
     }
@@ -306,35 +331,15 @@ impl TapSource for MemoryStore {
 
 impl LogSink for MemoryStore {
     fn open(&self, origin: Origin) -> Box<dyn StreamWriter> {
-        Box::new(Writer {
-            shared: Arc::clone(&self.shared),
-            origin,
-            splitter: Splitter::default(),
-        })
-    }
-}
-
-struct Writer {
-    shared: Arc<Shared>,
-    origin: Origin,
-    splitter: Splitter,
-}
-
-impl StreamWriter for Writer {
-    fn write(&mut self, chunk: &[u8]) {
-        let batch = self.splitter.feed(chunk);
-        self.shared.append(self.origin, batch);
+        Box::new(Capture::new(Arc::clone(&self.shared), origin))
     }
 
-    fn close(&mut self) {
-        let batch = self.splitter.finish();
-        self.shared.append(self.origin, batch);
+    fn introduce(&self, instance: InstanceId, unit: UnitLog) {
+        self.shared.gate.introduce(instance, unit);
     }
-}
 
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.close();
+    fn pumps(&self) -> Option<tokio::runtime::Handle> {
+        self.pumps.as_ref().map(|pumps| pumps.handle())
     }
 }
 

@@ -90,7 +90,7 @@ fn a_flood_evicts_its_own_lines_and_a_reader_is_told_how_many() {
     for _ in 0..500 {
         write(&store, 2, &"flood flood flood\n".repeat(10));
         written += 10;
-        assert!(store.shared.lock().cost <= 20_000);
+        assert!(lock(&store.shared.state).cost <= 20_000);
     }
     let page = store.read(&mut slow, usize::MAX);
     assert_eq!(texts(&page.lines)[0], "the last words");
@@ -123,7 +123,7 @@ fn what_is_forgotten_takes_no_memory() {
     store.forget(InstanceId(1));
     assert_eq!(all(&store), ["b"]);
     store.forget(InstanceId(2));
-    assert_eq!(store.shared.lock().cost, 0);
+    assert_eq!(lock(&store.shared.state).cost, 0);
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn a_late_tap_looks_back_and_a_dropped_one_lets_go() {
 
 impl Shared {
     fn taps_waiting(&self) -> Vec<RunId> {
-        self.taps.waiting()
+        self.gate.taps.waiting()
     }
 }
 

@@ -10,11 +10,16 @@
 //!                                              └─► taps of the run
 //! ```
 
+mod capture;
 mod cursor;
 mod line;
+mod mask;
 mod memory;
+mod pattern;
 mod pump;
 mod ring;
+mod search;
+mod shelf;
 mod splitter;
 mod tap;
 
@@ -22,10 +27,14 @@ use tokio::sync::watch;
 
 use crate::domain::id::InstanceId;
 
+pub use capture::{PlainCopy, UnitLog};
 pub use cursor::{BadCursor, Cursor, Start};
-pub use line::{Cut, Gap, LogLine, Origin, Page, Stream};
+pub use line::{Cut, Extent, Gap, LogLine, OpenLine, Origin, Page, Stream};
+pub use mask::{MIN_SECRET, Masks, is_maskable};
 pub use memory::MemoryStore;
-pub use pump::{PumpEnd, pump};
+pub use pattern::Pattern;
+pub use pump::{PumpEnd, Pumps, pump};
+pub use search::{Direction, Filter, Found, Hit, Search};
 pub use splitter::{Batch, MAX_LINE, Splitter};
 pub use tap::{Tap, TapSource};
 
@@ -40,7 +49,21 @@ pub enum LogError {
 pub trait LogSink: Send + Sync + std::fmt::Debug {
     /// A writer for one stream of one run. Streams of a run may be open at the same time.
     fn open(&self, origin: Origin) -> Box<dyn StreamWriter>;
+
+    /// Says what an instance is called and what is to be done with its lines, from the next
+    /// stream that is opened on.
+    fn introduce(&self, instance: InstanceId, unit: UnitLog);
+
+    /// The runtime on which pumps should run, apart from the event loop, if there is one.
+    fn pumps(&self) -> Option<tokio::runtime::Handle> {
+        None
+    }
 }
+
+/// All that a stack needs of a store.
+pub trait LogStore: LogSink + LogSource + TapSource {}
+
+impl<T: LogSink + LogSource + TapSource> LogStore for T {}
 
 /// Takes one stream of one run, in order.
 pub trait StreamWriter: Send {
@@ -56,6 +79,12 @@ pub trait StreamWriter: Send {
         let _ = context;
         std::task::Poll::Ready(())
     }
+
+    /// Ready once what was written can be read, or will never be.
+    fn poll_kept(&mut self, context: &mut std::task::Context<'_>) -> std::task::Poll<()> {
+        let _ = context;
+        std::task::Poll::Ready(())
+    }
 }
 
 /// Which instances a reader wants.
@@ -67,19 +96,59 @@ pub enum Selection {
     Only(Vec<InstanceId>),
 }
 
+impl Selection {
+    /// Whether it has that instance.
+    #[must_use]
+    pub fn has(&self, instance: InstanceId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(ids) => ids.contains(&instance),
+        }
+    }
+}
+
 /// Gives out lines to those who ask. No call waits for a line: [`LogSource::wake`] tells when
-/// to ask again.
+/// to ask again. Calls read files, of which a page is a few; none holds a writer up.
 pub trait LogSource: Send + Sync + std::fmt::Debug {
     /// A place to read from.
     fn cursor(&self, selection: Selection, start: Start) -> Cursor;
 
     /// Up to `max` lines from the cursor on, in the order in which they were read from the
-    /// units, and what was evicted before the cursor came to it. Moves the cursor.
+    /// units, and what was lost or evicted before the first of them. Moves the cursor behind
+    /// the last one. An empty page: there is no more yet.
     fn read(&self, cursor: &mut Cursor, max: usize) -> Page;
 
-    /// The last `lines` lines of one instance.
-    fn tail(&self, instance: InstanceId, lines: usize) -> Vec<LogLine>;
+    /// Up to `max` lines that stand before the cursor, oldest first, and what was lost behind
+    /// the last of them. Moves the cursor before the first one. An empty page: there is
+    /// nothing older.
+    fn read_back(&self, cursor: &mut Cursor, max: usize) -> Page;
 
-    /// Changes whenever lines were added; its value is the number of lines so far.
+    /// The last `lines` lines of one instance.
+    fn tail(&self, instance: InstanceId, lines: usize) -> Vec<LogLine> {
+        let selection = Selection::Only(vec![instance]);
+        let mut cursor = self.cursor(selection, Start::Now);
+        let mut tail = Vec::new();
+        while tail.len() < lines {
+            let page = self.read_back(&mut cursor, lines - tail.len());
+            if page.is_empty() {
+                break;
+            }
+            tail.splice(0..0, page.lines);
+        }
+        tail
+    }
+
+    /// What streams have written since their last line ended, such as a prompt.
+    fn open_lines(&self, selection: &Selection) -> Vec<OpenLine>;
+
+    /// How much is kept of the selection.
+    fn extent(&self, selection: &Selection) -> Extent;
+
+    /// One step of a search: about a millisecond. Up to `keep` of the lines that it finds are
+    /// given, the others counted.
+    fn search(&self, search: &mut Search, keep: usize) -> Found;
+
+    /// Changes whenever lines were added, or an open line has grown; its value is the number
+    /// of lines so far over all units.
     fn wake(&self) -> watch::Receiver<u64>;
 }

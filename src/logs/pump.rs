@@ -10,6 +10,7 @@
 //! empty): what was written by then is in the pipe, and is taken without waiting.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -36,6 +37,50 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
 }
 
+/// A thread of its own on which pumps run, so that lines never pass through the event loop.
+/// Ends with the last owner.
+pub struct Pumps {
+    handle: tokio::runtime::Handle,
+    /// Dropped: the thread ends.
+    _stop: tokio::sync::oneshot::Sender<()>,
+}
+
+impl fmt::Debug for Pumps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pumps").finish_non_exhaustive()
+    }
+}
+
+impl Pumps {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// There is no thread or no descriptor to be had.
+    pub fn start() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        std::thread::Builder::new()
+            .name("pk-pumps".to_owned())
+            .spawn(move || {
+                let _ = runtime.block_on(stopped);
+                runtime.shutdown_background();
+            })?;
+        Ok(Self {
+            handle,
+            _stop: stop,
+        })
+    }
+
+    /// Where to spawn pumps.
+    #[must_use]
+    pub fn handle(&self) -> tokio::runtime::Handle {
+        self.handle.clone()
+    }
+}
+
 /// Moves what comes out of `pipe` to `writer` until its end, or until `stop` resolves and the
 /// pipe has been emptied once. Closes the writer.
 ///
@@ -49,6 +94,7 @@ pub async fn pump(
     let pipe = Receiver::from_owned_fd(pipe).map_err(LogError::Pipe)?;
     let end = follow(&pipe, &mut *writer, stop).await;
     writer.close();
+    poll_fn(|context| writer.poll_kept(context)).await;
     end.map_err(LogError::Pipe)
 }
 

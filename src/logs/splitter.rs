@@ -12,64 +12,98 @@ use super::line::Cut;
 /// The longest line, in bytes.
 pub const MAX_LINE: usize = 1 << 20;
 
-/// Complete lines, in one piece of memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Complete lines as the unit wrote them, in one piece of memory: each ends with a newline,
+/// also the last one where the unit wrote none ([`Cut`] tells). Only the last one may be cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    bytes: Bytes,
-    lines: Vec<Span>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
-    start: u32,
-    end: u32,
-    cut: Cut,
+    text: Bytes,
+    lines: u32,
+    last: Cut,
 }
 
 impl Batch {
     /// One line that was split before.
     #[must_use]
-    pub fn of(line: Bytes, cut: Cut) -> Self {
+    pub fn of(line: &[u8], cut: Cut) -> Self {
+        let mut text = Vec::with_capacity(line.len() + 1);
+        text.extend_from_slice(line);
+        text.push(b'\n');
         Self {
-            lines: vec![span(0, line.len(), cut)],
-            bytes: line,
+            text: text.into(),
+            lines: 1,
+            last: cut,
+        }
+    }
+
+    /// Text that ends with a newline, as it was kept; the last line ended by `last`.
+    #[must_use]
+    pub fn kept(text: Bytes, last: Cut) -> Self {
+        let lines = memchr::memchr_iter(b'\n', &text).count();
+        Self {
+            text,
+            lines: u32::try_from(lines).unwrap_or(u32::MAX),
+            last,
         }
     }
 
     /// How many lines it holds.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lines.len()
+        self.lines as usize
     }
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.lines == 0
     }
 
-    /// The memory it takes, in bytes.
+    /// The memory that its text takes, in bytes.
     #[must_use]
     pub fn cost(&self) -> usize {
-        self.bytes.len() + self.lines.len() * size_of::<Span>()
+        self.text.len()
     }
 
-    /// The line at `index` without copying it.
+    /// All its lines, each with its newline.
     #[must_use]
-    pub fn line(&self, index: usize) -> Option<(Bytes, Cut)> {
-        let span = self.lines.get(index)?;
-        let range = span.start as usize..span.end as usize;
-        Some((self.bytes.slice(range), span.cut))
+    pub fn text(&self) -> &Bytes {
+        &self.text
+    }
+
+    /// How its last line ended.
+    #[must_use]
+    pub fn last(&self) -> Cut {
+        self.last
     }
 
     /// Every line.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], Cut)> {
-        (self.lines.iter()).map(|span| {
-            (
-                &self.bytes[span.start as usize..span.end as usize],
-                span.cut,
-            )
-        })
+        lines(&self.text, self.last).map(|(start, end, cut)| (&self.text[start..end], cut))
     }
+
+    /// Every line, sharing the memory.
+    pub fn shared(&self) -> impl Iterator<Item = (Bytes, Cut)> + '_ {
+        lines(&self.text, self.last).map(|(start, end, cut)| (self.text.slice(start..end), cut))
+    }
+}
+
+/// Where the lines of such a text are, without what ends them.
+fn lines(text: &[u8], last: Cut) -> impl Iterator<Item = (usize, usize, Cut)> + '_ {
+    let mut start = 0;
+    memchr::memchr_iter(b'\n', text).map(move |newline| {
+        let cut = if newline + 1 == text.len() {
+            last
+        } else {
+            Cut::Newline
+        };
+        let from = std::mem::replace(&mut start, newline + 1);
+        (from, line_end(text, from, newline, cut), cut)
+    })
+}
+
+/// The end of the line from `start` whose newline is at `newline`.
+pub(super) fn line_end(text: &[u8], start: usize, newline: usize, cut: Cut) -> usize {
+    let returned = cut == Cut::Newline && newline > start && text[newline - 1] == b'\r';
+    newline - usize::from(returned)
 }
 
 /// Splits one stream.
@@ -80,45 +114,46 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    /// The lines that end in `chunk`.
-    #[must_use]
-    pub fn feed(&mut self, chunk: &[u8]) -> Batch {
-        if self.partial.len() + chunk.len() <= MAX_LINE && memchr::memchr(b'\n', chunk).is_none() {
-            self.partial.extend_from_slice(chunk);
-            return Batch::default();
-        }
-        let mut bytes = Vec::with_capacity(self.partial.len() + chunk.len());
-        bytes.append(&mut self.partial);
-        // Of what was kept, no byte is a newline.
-        let searched = bytes.len();
-        bytes.extend_from_slice(chunk);
-
-        let mut lines = Vec::new();
-        let mut start = 0;
-        for newline in memchr::memchr_iter(b'\n', &bytes[searched..]).map(|at| at + searched) {
-            start = cut_long(&mut lines, start, newline);
-            let end = newline - usize::from(newline > start && bytes[newline - 1] == b'\r');
-            lines.push(span(start, end, Cut::Newline));
-            start = newline + 1;
-        }
-        start = cut_long(&mut lines, start, bytes.len());
-        self.partial = bytes[start..].to_vec();
-        bytes.truncate(start);
-        Batch {
-            bytes: bytes.into(),
-            lines,
+    /// Gives `take` the lines that end in `chunk`: at most two batches where no line is
+    /// longer than it may be.
+    pub fn feed(&mut self, chunk: &[u8], take: &mut dyn FnMut(Batch)) {
+        let mut rest = chunk;
+        loop {
+            if self.partial.len() + rest.len() <= MAX_LINE {
+                // No line in here can be too long: one look for the last end is enough.
+                match memchr::memrchr(b'\n', rest) {
+                    None => self.partial.extend_from_slice(rest),
+                    Some(at) => {
+                        let (ended, begun) = rest.split_at(at + 1);
+                        take(Batch::kept(self.joined(ended), Cut::Newline));
+                        self.partial.extend_from_slice(begun);
+                    }
+                }
+                return;
+            }
+            let room = MAX_LINE - self.partial.len();
+            match memchr::memchr(b'\n', &rest[..rest.len().min(room + 1)]) {
+                Some(at) => {
+                    let (ended, more) = rest.split_at(at + 1);
+                    take(Batch::kept(self.joined(ended), Cut::Newline));
+                    rest = more;
+                }
+                None => {
+                    let (piece, more) = rest.split_at(room);
+                    self.partial.extend_from_slice(piece);
+                    take(Batch::of(&self.partial, Cut::Continued));
+                    self.partial.clear();
+                    rest = more;
+                }
+            }
         }
     }
 
     /// The last line, if the stream did not end with a newline.
     #[must_use]
-    pub fn finish(&mut self) -> Batch {
-        if self.partial.is_empty() {
-            return Batch::default();
-        }
-        let bytes = Bytes::from(std::mem::take(&mut self.partial));
-        let lines = vec![span(0, bytes.len(), Cut::Unterminated)];
-        Batch { bytes, lines }
+    pub fn finish(&mut self) -> Option<Batch> {
+        let partial = std::mem::take(&mut self.partial);
+        (!partial.is_empty()).then(|| Batch::of(&partial, Cut::Unterminated))
     }
 
     /// What was written since the last line's end: a prompt, perhaps.
@@ -126,24 +161,13 @@ impl Splitter {
     pub fn partial(&self) -> &[u8] {
         &self.partial
     }
-}
 
-/// Cuts what is longer than a line may be; returns where the rest begins.
-fn cut_long(lines: &mut Vec<Span>, mut start: usize, end: usize) -> usize {
-    while end - start > MAX_LINE {
-        lines.push(span(start, start + MAX_LINE, Cut::Continued));
-        start += MAX_LINE;
-    }
-    start
-}
-
-/// A chunk and a partial line are far smaller than 4 GiB; a chunk that is not is cut short.
-fn span(start: usize, end: usize, cut: Cut) -> Span {
-    let clamp = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-    Span {
-        start: clamp(start),
-        end: clamp(end),
-        cut,
+    fn joined(&mut self, ended: &[u8]) -> Bytes {
+        let mut text = Vec::with_capacity(self.partial.len() + ended.len());
+        text.extend_from_slice(&self.partial);
+        self.partial.clear();
+        text.extend_from_slice(ended);
+        text.into()
     }
 }
 
@@ -157,12 +181,15 @@ mod tests {
         let mut splitter = Splitter::default();
         let mut lines = Vec::new();
         let mut take = |batch: Batch| {
+            assert_eq!(batch.len(), batch.iter().count());
             lines.extend(batch.iter().map(|(bytes, cut)| (bytes.to_vec(), cut)));
         };
         for chunk in chunks {
-            take(splitter.feed(chunk));
+            splitter.feed(chunk, &mut take);
         }
-        take(splitter.finish());
+        if let Some(last) = splitter.finish() {
+            take(last);
+        }
         lines
     }
 
@@ -227,7 +254,9 @@ mod tests {
     #[test]
     fn what_is_kept_is_what_was_not_ended() {
         let mut splitter = Splitter::default();
-        assert_eq!(splitter.feed(b"one\nlogin: ").len(), 1);
+        let mut found = 0;
+        splitter.feed(b"one\nlogin: ", &mut |batch| found += batch.len());
+        assert_eq!(found, 1);
         assert_eq!(splitter.partial(), b"login: ");
     }
 

@@ -110,6 +110,11 @@ impl Taps {
         }
     }
 
+    /// Whether a tap on `run` has not matched yet.
+    pub fn waits(&self, run: RunId) -> bool {
+        self.lock().contains_key(&run)
+    }
+
     pub fn remove(&self, watcher: &Arc<Watcher>) {
         let mut taps = self.lock();
         if let Some(watchers) = taps.get_mut(&watcher.run) {

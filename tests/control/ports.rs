@@ -29,7 +29,7 @@ fn run() -> LocalPort {
         sh("web", UnitKind::Service, "echo up; exec sleep 1000"),
         sh("once", UnitKind::Task, "printf 'a\\377b\\nlast'"),
     ];
-    let store = MemoryStore::default();
+    let store = Arc::new(MemoryStore::default());
     let handle = start(Settings {
         plan: Arc::new(Plan::new("test", units).unwrap()),
         options: Options::default(),

@@ -1,5 +1,6 @@
 //! Whole stacks of real processes, from `pk up` to an empty process table.
 
+mod bounds;
 mod ends;
 mod failures;
 mod hardship;
@@ -10,4 +11,5 @@ mod output;
 mod pipelines;
 mod run;
 mod signals;
+mod terminals;
 mod told;

@@ -23,6 +23,11 @@ use crate::logs::Gap;
 const WAIT: &str = "30s";
 
 pub fn logs(place: &Place, args: &Logs, output: &Output) -> End {
+    written(place, args, false, output)
+}
+
+/// The same; `raw`: the lines alone, as they were written.
+pub fn written(place: &Place, args: &Logs, raw: bool, output: &Output) -> End {
     let found = match reach::found(place, output) {
         Ok(found) => found,
         Err(end) => return end,
@@ -37,6 +42,7 @@ pub fn logs(place: &Place, args: &Logs, output: &Output) -> End {
             screen: screen(&state.snapshot, &names, output),
             form: args.output,
             timestamps: args.timestamps,
+            raw,
         };
         let joined: Vec<&str> = names.iter().map(UnitName::as_str).collect();
         let mut query = LogQuery {
@@ -73,6 +79,7 @@ struct Lines {
     screen: Screen,
     form: Form,
     timestamps: bool,
+    raw: bool,
 }
 
 impl Lines {
@@ -90,6 +97,10 @@ impl Lines {
         }
         for line in page.lines {
             match self.form {
+                Form::Text if self.raw => {
+                    out.extend_from_slice(line.bytes.as_deref().unwrap_or(line.text.as_bytes()));
+                    out.push(b'\n');
+                }
                 Form::Text => self.text(line, &mut out),
                 Form::Json => json(&line, &mut out),
             }

@@ -50,6 +50,21 @@ pub fn ps(place: &Place, ps: &Ps, output: &Output) -> End {
     }
 }
 
+/// Shows the units of the running stack in another way.
+pub fn with_units(place: &Place, output: &Output, show: impl FnOnce(&[&UnitView]) -> End) -> End {
+    let found = match reach::found(place, output) {
+        Ok(found) => found,
+        Err(end) => return end,
+    };
+    match reach::block_on(output, reach::state(&found, output)) {
+        Ok(state) => {
+            let units: Vec<&UnitView> = state.snapshot.units.iter().map(|unit| &**unit).collect();
+            show(&units)
+        }
+        Err(end) => end,
+    }
+}
+
 #[derive(Serialize)]
 struct Listed<'a> {
     #[serde(flatten)]
@@ -187,7 +202,7 @@ pub fn explain(found: &Found, unit: Option<&str>, form: Form, output: &Output) -
     output.print(&text)
 }
 
-fn json(value: &impl Serialize, output: &Output) -> End {
+pub fn json(value: &impl Serialize, output: &Output) -> End {
     match serde_json::to_string_pretty(value) {
         Ok(text) => output.print(&format!("{text}\n")),
         Err(error) => {

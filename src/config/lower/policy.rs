@@ -14,6 +14,7 @@ use crate::config::raw::policy::{
 };
 use crate::config::raw::scalar::Span as RawDuration;
 use crate::config::raw::unit::RawUnit;
+use crate::config::raw::unlimited::Unlimited;
 use crate::config::snippet::quoted;
 use crate::domain::spec::{
     Backoff, Lifetime, Limits, LogSpec, Overlap, Restart, RestartPolicy, Schedule, Shutdown,
@@ -36,10 +37,23 @@ pub(super) fn restart(raw: &Field<RawRestart>, cx: &mut Cx<'_>) -> Restart {
                 .map_or_else(RestartPolicy::default, |word| policy(word.value));
             restart.backoff = backoff(record, cx);
             if let Some(count) = &record.max_restarts {
-                restart.max_restarts = u32::try_from(count.0).ok();
+                restart.max_restarts = match &count.value {
+                    Unlimited::Limit(count) => u32::try_from(count.0).ok(),
+                    Unlimited::None => None,
+                };
             }
             if let Some(window) = &record.window {
-                restart.window = Some(positive(Some(window), "window", window.0, cx));
+                restart.window = match &window.value {
+                    Unlimited::Limit(limit) => {
+                        let limit = Field {
+                            key: window.key,
+                            span: window.span,
+                            value: *limit,
+                        };
+                        Some(positive(Some(&limit), "window", limit.0, cx))
+                    }
+                    Unlimited::None => None,
+                };
             }
             if let Some(after) = &record.reset_after {
                 restart.reset_after = after.0;
@@ -183,6 +197,7 @@ pub(super) fn lifetime(raw: RawLifetime) -> Lifetime {
     match raw {
         RawLifetime::Leader => Lifetime::Leader,
         RawLifetime::Group => Lifetime::Group,
+        RawLifetime::Launched => Lifetime::Launched,
     }
 }
 
@@ -350,7 +365,11 @@ pub(super) fn schedule(raw: &Field<Box<RawSchedule>>, cx: &mut Cx<'_>) -> Option
             return None;
         }
     };
-    Some(Schedule { when, overlap })
+    Some(Schedule {
+        when,
+        overlap,
+        at_start: raw.at_start.as_ref().is_some_and(|flag| flag.0),
+    })
 }
 
 pub(super) fn logs(raw: &RawLogs, cx: &mut Cx<'_>) -> LogSpec {

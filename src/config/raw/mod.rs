@@ -9,3 +9,4 @@ pub(super) mod policy;
 pub(super) mod probe;
 pub(super) mod scalar;
 pub(super) mod unit;
+pub(super) mod unlimited;

@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::command::RawCommand;
 use super::probe::any_of;
 use super::scalar::{Flag, Int, Number, SignalName, Size, Span, reference, whole};
+use super::unlimited::Unlimited;
 use crate::config::context::Cx;
 use crate::config::decode::{
     Decode, Leaf, NonEmpty, OneOrMany, Refusal, Spanned, Table, Text, decode_leaf, mismatch,
@@ -131,10 +132,10 @@ record! {
         factor: Number,
         /// The share, 0 to 1, by which a wait varies. Default: 0.1.
         jitter: Number,
-        /// Automatic restarts allowed per window. Default: 5.
-        max_restarts: Int<0, 4_294_967_295>,
-        /// Default: 60s.
-        window: Span,
+        /// Automatic restarts allowed per window, or `unlimited`. Default: 5.
+        max_restarts: Unlimited<Int<0, 4_294_967_295>>,
+        /// `unlimited`: the whole life of the stack. Default: 60s.
+        window: Unlimited<Span>,
         /// Health of this length sets the wait back to its start. Default: 10s.
         reset_after: Span,
     }
@@ -237,7 +238,8 @@ record! {
         signal: SignalName,
         /// Run instead of the signal.
         command: RawCommand,
-        /// Keys typed into the terminal instead of the signal.
+        /// Keys typed instead of the signal, such as `C-c`, `Enter`, `Escape`; other text as
+        /// it is. The unit needs `tty: true` or `stdin: true`.
         send_keys: OneOrMany<Text>,
         /// The grace period. Default: 10s.
         timeout: Span,
@@ -248,7 +250,9 @@ record! {
 
 choice! {
     /// What a run lives as long as.
-    RawLifetime, "`leader` or `group`", { Leader = "leader", Group = "group" }
+    RawLifetime, "`leader`, `group` or `launched`", {
+        Leader = "leader", Group = "group", Launched = "launched",
+    }
 }
 
 record! {
@@ -420,8 +424,9 @@ flag_or_word! {
 
 flag_or_word! {
     /// Which end of the unit ends the stack.
-    RawEssential, "`true`, `false`, `failure` or `skipped`", {
-        true => Any, false => No, Failure = "failure", Skipped = "skipped"
+    RawEssential, "`true`, `false`, `failure`, `skipped` or `failure_or_skipped`", {
+        true => Any, false => No, Failure = "failure", Skipped = "skipped",
+        FailureOrSkipped = "failure_or_skipped"
     }
 }
 
@@ -443,6 +448,8 @@ record! {
         timezone: Text,
         /// What happens while the run before still lives. Default: `skip`.
         overlap: RawOverlap,
+        /// Start it with the stack too.
+        at_start: Flag,
     }
 }
 

@@ -52,6 +52,7 @@ record! {
         /// How it is asked to end.
         shutdown: Box<RawShutdown>,
         /// `leader` (default): a run ends with its first process. `group`: with its last.
+        /// `launched`: its first process starts what others hold, and it lives until stopped.
         lifetime: RawLifetime,
         /// Paths and globs whose change restarts it, or a map.
         watch: RawWatch,
@@ -79,7 +80,8 @@ record! {
         foreground: Flag,
         /// Of a task: starts it by the clock.
         schedule: Box<RawSchedule>,
-        /// `true`: its end ends the stack. `failure`, `skipped`: only that end.
+        /// `true`: its end ends the stack. `failure`, `skipped`, `failure_or_skipped`: only
+        /// such an end.
         essential: RawEssential,
         /// Commands run when something happens to it.
         on: Box<RawHooks>,

@@ -104,6 +104,13 @@ impl Group {
         Ok(())
     }
 
+    /// How many of its members the kernel has killed for want of memory; `None` where nobody
+    /// counts that: without a limit on memory, and without cgroups.
+    #[must_use]
+    pub fn oom_kills(&self) -> Option<u64> {
+        self.cgroup.get()?.oom_kills()
+    }
+
     /// What the group has used and uses: one sample.
     ///
     /// With cgroups it is read from files that are kept open, with a keeper from those of its

@@ -23,6 +23,7 @@ impl Machine {
             Fact::SpawnFailed { error } => self.ended(Failure::Spawn(error), ctx),
             Fact::Probed { role, result } => self.probed(role, result, ctx),
             Fact::LeaderExited { status, empty } => self.leader_exited(status, empty, ctx),
+            Fact::OutOfMemory => self.starved = true,
             Fact::StopCommandFailed => self.stop_command_failed(ctx),
             Fact::Reaped => self.reaped(ctx),
             Fact::Survivors(members) => self.survivors = members,
@@ -36,6 +37,7 @@ impl Machine {
             Fact::Spawned { .. }
             | Fact::Probed { .. }
             | Fact::LeaderExited { .. }
+            | Fact::OutOfMemory
             | Fact::StopCommandFailed
             | Fact::Survivors(_) => {}
         }
@@ -209,7 +211,13 @@ impl Machine {
                             status: Some(status),
                         };
                     }
-                    Lifetime::Leader | Lifetime::Group => {
+                    Lifetime::Launched if status.failure(&self.spec).is_none() => {
+                        self.phase = Phase::Running {
+                            run,
+                            status: Some(status),
+                        };
+                    }
+                    Lifetime::Leader | Lifetime::Group | Lifetime::Launched => {
                         self.stop_probes(ctx);
                         self.disarm_all();
                         let rung = if empty {

@@ -31,6 +31,7 @@ impl UnitSet {
             Essential::Any => failed || skipped || completed,
             Essential::Failure => failed,
             Essential::Skipped => skipped,
+            Essential::FailureOrSkipped => failed || skipped,
         };
         let is =
             |unit: &Option<_>| unit.as_ref() == Some(&instance.unit) || unit.as_ref() == Some(name);
@@ -89,6 +90,9 @@ impl UnitSet {
 
     pub(super) fn finish_if_over(&mut self, effects: &mut Vec<Effect>) {
         if self.active > 0 || self.ended.is_some() {
+            return;
+        }
+        if self.options.keep && self.shutdown.is_none() {
             return;
         }
         let verdict = self.sum_up();

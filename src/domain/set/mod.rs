@@ -48,6 +48,8 @@ pub struct Options {
     pub abort_on_failure: bool,
     /// Stop the stack when all tasks are done and all services ready.
     pub ends_when_done: bool,
+    /// Go on when nothing runs any more, until told to stop.
+    pub keep: bool,
     /// The stack lives as long as this unit.
     pub ends_with: Option<UnitName>,
     /// Whose exit status is passed on.

@@ -128,6 +128,7 @@ fn random_options(rng: &mut Rng, units: &[UnitSpec]) -> Options {
     Options {
         selection,
         abort_on_failure: one_in(rng, 12),
+        keep: false,
         ends_when_done: one_in(rng, 12),
         ends_with: one_in(rng, 15).then(|| some_unit(rng)),
         code_from: one_in(rng, 15).then(|| some_unit(rng)),

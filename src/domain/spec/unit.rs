@@ -124,6 +124,12 @@ impl UnitSpec {
         }
     }
 
+    /// Whether what a face types is passed on to it.
+    #[must_use]
+    pub fn takes_input(&self) -> bool {
+        self.stdin || self.tty == Tty::Full
+    }
+
     /// Whether a probe can make it `ready`: its readiness, or without one its startup.
     #[must_use]
     pub fn can_be_ready(&self) -> bool {
@@ -200,6 +206,9 @@ pub enum Lifetime {
     Leader,
     /// Any member of its group.
     Group,
+    /// Its first process launches what others hold: once that has succeeded, the run lives
+    /// until it is stopped or a probe fails, also with no member left.
+    Launched,
 }
 
 /// Files whose change restarts the unit.
@@ -253,7 +262,9 @@ pub enum Port {
 }
 
 /// Whether a unit gets a pseudo-terminal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Tty {
     #[default]
@@ -261,6 +272,14 @@ pub enum Tty {
     Full,
     /// For its output only.
     Output,
+}
+
+impl Tty {
+    /// Whether it gets none.
+    #[must_use]
+    pub fn is_no(&self) -> bool {
+        *self == Self::No
+    }
 }
 
 /// When a task needs not run because what it makes is up to date.
@@ -278,6 +297,9 @@ pub struct Schedule {
     #[serde(flatten)]
     pub when: When,
     pub overlap: Overlap,
+    /// It also starts with the stack.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub at_start: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -317,6 +339,8 @@ pub enum Essential {
     Failure,
     /// It is skipped.
     Skipped,
+    /// It fails for good, or is skipped.
+    FailureOrSkipped,
 }
 
 /// Commands run when something happens to the unit.

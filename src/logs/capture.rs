@@ -1,0 +1,239 @@
+//! One stream on its way into a store: masked, split, shown to taps.
+//!
+//! ```text
+//!  chunk ─► mask secrets ─► split ─► redact ─► store
+//!    └─► split, as long as a tap of the run waits ─► tap (unmasked)
+//! ```
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
+
+use super::line::{OpenLine, Origin};
+use super::mask::{Masker, Masks};
+use super::splitter::{Batch, Splitter};
+use super::tap::Taps;
+use super::{Selection, StreamWriter};
+use crate::domain::id::{InstanceId, UnitName};
+
+/// How much of an open line is shown, in bytes.
+const SHOWN: usize = 64 << 10;
+
+/// What a store should know of an instance before its first line.
+#[derive(Clone, Debug)]
+pub struct UnitLog {
+    pub name: UnitName,
+    pub masks: Option<Arc<Masks>>,
+    pub copy: Option<PlainCopy>,
+}
+
+/// A plain copy of what a unit writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlainCopy {
+    pub file: PathBuf,
+    /// In bytes: a file that would be larger is rotated first.
+    pub max_size: u64,
+    /// Rotated files that are kept beside it: `file.1` is the latest.
+    pub max_files: u32,
+}
+
+/// Where the lines of a stream go.
+pub(super) trait Keep: Send + Sync {
+    fn gate(&self) -> &Gate;
+
+    fn keep(&self, origin: Origin, batch: Batch);
+
+    /// An open line has grown.
+    fn grown(&self);
+
+    fn poll_room(&self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    fn poll_kept(&self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
+/// What all streams of a store share.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    pub taps: Arc<Taps>,
+    units: Mutex<HashMap<InstanceId, UnitLog>>,
+    open: Mutex<Vec<Weak<Open>>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    origin: Origin,
+    splitter: Mutex<Splitter>,
+}
+
+impl Gate {
+    pub fn introduce(&self, instance: InstanceId, unit: UnitLog) {
+        lock(&self.units).insert(instance, unit);
+    }
+
+    pub fn unit(&self, instance: InstanceId) -> Option<UnitLog> {
+        lock(&self.units).get(&instance).cloned()
+    }
+
+    pub fn open_lines(&self, selection: &Selection) -> Vec<OpenLine> {
+        let open: Vec<_> = lock(&self.open).iter().filter_map(Weak::upgrade).collect();
+        (open.iter())
+            .filter(|open| selection.has(open.origin.run.instance))
+            .filter_map(|open| {
+                let splitter = lock(&open.splitter);
+                let partial = splitter.partial();
+                let shown = &partial[partial.len().saturating_sub(SHOWN)..];
+                if shown.is_empty() {
+                    return None;
+                }
+                let unit = self.unit(open.origin.run.instance);
+                let line = Batch::of(shown, super::Cut::Unterminated);
+                let line = match unit.and_then(|unit| unit.masks) {
+                    Some(masks) => masks.redacted(line),
+                    None => line,
+                };
+                Some(OpenLine {
+                    origin: open.origin,
+                    bytes: line.text().slice(..line.text().len() - 1),
+                })
+            })
+            .collect()
+    }
+}
+
+/// One stream.
+pub(super) struct Capture<K: Keep> {
+    store: Arc<K>,
+    open: Arc<Open>,
+    masker: Option<Masker>,
+    masks: Option<Arc<Masks>>,
+    /// For taps, where they should see more than what is kept.
+    unmasked: Option<Splitter>,
+    closed: bool,
+}
+
+impl<K: Keep> Capture<K> {
+    pub fn new(store: Arc<K>, origin: Origin) -> Self {
+        let gate = store.gate();
+        let unit = gate.unit(origin.run.instance);
+        let masks = (unit.and_then(|unit| unit.masks)).filter(|masks| !masks.is_empty());
+        let open = Arc::new(Open {
+            origin,
+            splitter: Mutex::default(),
+        });
+        let mut all = lock(&gate.open);
+        all.retain(|open| open.strong_count() > 0);
+        all.push(Arc::downgrade(&open));
+        drop(all);
+        Self {
+            unmasked: masks.as_ref().map(|_| Splitter::default()),
+            masker: masks.clone().map(Masker::new),
+            masks,
+            open,
+            store,
+            closed: false,
+        }
+    }
+
+    fn take(&self, batch: Batch) {
+        let origin = self.open.origin;
+        if self.unmasked.is_none() {
+            self.store.gate().taps.show(origin.run, &batch);
+        }
+        let batch = match &self.masks {
+            Some(masks) => masks.redacted(batch),
+            None => batch,
+        };
+        self.store.keep(origin, batch);
+    }
+
+    /// Lines that end here. An open line that grew is told where nothing else is.
+    fn split(&self, bytes: &[u8]) {
+        let mut batches = [None, None];
+        let mut more = Vec::new();
+        let mut splitter = lock(&self.open.splitter);
+        splitter.feed(
+            bytes,
+            &mut |batch| match batches.iter_mut().find(|place| place.is_none()) {
+                Some(place) => *place = Some(batch),
+                None => more.push(batch),
+            },
+        );
+        let grown = !splitter.partial().is_empty();
+        drop(splitter);
+        let ended = batches[0].is_some();
+        for batch in batches.into_iter().flatten().chain(more) {
+            self.take(batch);
+        }
+        if grown && !ended {
+            self.store.grown();
+        }
+    }
+
+    fn show_unmasked(&mut self, chunk: &[u8]) {
+        let run = self.open.origin.run;
+        let taps = &self.store.gate().taps;
+        if let Some(splitter) = &mut self.unmasked
+            && taps.waits(run)
+        {
+            splitter.feed(chunk, &mut |batch| taps.show(run, &batch));
+        }
+    }
+}
+
+impl<K: Keep> StreamWriter for Capture<K> {
+    fn write(&mut self, chunk: &[u8]) {
+        self.show_unmasked(chunk);
+        match self.masker.take() {
+            None => self.split(chunk),
+            Some(mut masker) => {
+                masker.feed(chunk, &mut |bytes| {
+                    if !bytes.is_empty() {
+                        self.split(bytes);
+                    }
+                });
+                self.masker = Some(masker);
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        if let Some(mut masker) = self.masker.take() {
+            masker.finish(&mut |bytes| self.split(bytes));
+        }
+        let run = self.open.origin.run;
+        if let Some(last) = self.unmasked.as_mut().and_then(Splitter::finish) {
+            self.store.gate().taps.show(run, &last);
+        }
+        let last = lock(&self.open.splitter).finish();
+        if let Some(last) = last {
+            self.take(last);
+        }
+    }
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.store.poll_room(context)
+    }
+
+    fn poll_kept(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.store.poll_kept(context)
+    }
+}
+
+impl<K: Keep> Drop for Capture<K> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// What a thread that panicked has left is whole: nothing here is left half done.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

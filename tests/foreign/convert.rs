@@ -1,0 +1,61 @@
+//! `pk convert` as a user calls it.
+
+use crate::harness::Pk;
+
+const FILE: &str = "\
+log_level: debug
+environment: [A=x=y]
+processes:
+  db:
+    command: echo \"db $A\"
+    availability: {restart: on_failure, max_restarts: 2}
+    namespace: data
+  web:
+    command: echo web
+    depends_on: {db: {condition: process_started}}
+";
+
+#[test]
+fn the_new_file_says_the_same() {
+    let pk = Pk::new(["convert", "-o", "pk.yaml"]).file("process-compose.yaml", FILE);
+    let path = pk.path("pk.yaml");
+    let started = pk.start();
+    // It is gone with the folder of the test.
+    let text = crate::harness::poll("the new file", || {
+        let text = std::fs::read_to_string(&path).ok()?;
+        text.contains("web").then_some(text)
+    });
+    started.wait().assert_code(0);
+    for part in [
+        "# Converted from process-compose.yaml.",
+        "`log_level` has no equivalent in pk",
+        "# `db` was in the namespace data",
+        "max_restarts: 2",
+        "A: x=y",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let ended = Pk::stack(&text, ["up"]).run();
+    assert!(ended.stdout().contains("db  | db x=y"), "{ended}");
+}
+
+#[test]
+fn a_file_that_is_there_stays() {
+    let ended = Pk::new(["convert", "process-compose.yaml", "-o", "pk.yaml"])
+        .file("process-compose.yaml", FILE)
+        .file("pk.yaml", "services: {}\n")
+        .code(1)
+        .run();
+    assert!(ended.stderr().contains("cannot write `pk.yaml`"), "{ended}");
+}
+
+#[test]
+fn a_file_of_pk_is_not_converted() {
+    let ended = Pk::stack("services: {a: {command: x}}\n", ["convert"])
+        .code(2)
+        .run();
+    assert!(
+        ended.stderr().contains("is a file of pk already"),
+        "{ended}"
+    );
+}

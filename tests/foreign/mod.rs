@@ -1,0 +1,10 @@
+//! Files of other tools: process-compose and Procfiles.
+
+mod behaviour;
+mod cases;
+mod convert;
+mod corpus;
+mod namesake;
+mod plans;
+mod procfile;
+mod side_by_side;
