@@ -6,7 +6,9 @@
 //! ```
 //!
 //! The floor is a program of its own: `$PK_FLOOR`, else `/tmp/perf/bin/floor`; without it only
-//! times are shown. Both take turns, and medians are compared: a busy machine slows both.
+//! times are shown. Beside it lies `floor-rs`, which does the same with the processkit crate
+//! (3.3.4), that this one does not depend on. All take turns, and medians are compared: a busy
+//! machine slows all.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -92,9 +94,30 @@ fn floor_batch() -> Option<[Vec<f64>; 3]> {
     Some([of("spawned_ms"), of("kill_to_reaped_ms"), of("rmdir_ms")])
 }
 
+/// Milliseconds in which the processkit crate spawns as many, each into a group of its own.
+fn peer_batch() -> Option<Vec<f64>> {
+    let peer = floor().with_file_name("floor-rs");
+    let ran = Command::new(peer)
+        .args(["batch", &SERVICES.to_string()])
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&ran.stdout).into_owned();
+    let lines = text
+        .lines()
+        .filter(|line| line.contains("processkit_group_per_child"));
+    let spawned = |line: &str| {
+        let mut words = line.split(' ');
+        let word = words.find_map(|word| word.strip_prefix("all_running_ms="));
+        word?.parse().ok()
+    };
+    Some(lines.filter_map(spawned).collect())
+}
+
 async fn batch(containment: &Containment) {
     let (mut ours, mut least) = ([vec![], vec![], vec![]], [vec![], vec![], vec![]]);
+    let mut peer = vec![];
     for _ in 0..TURNS {
+        peer.extend(peer_batch().into_iter().flatten());
         let began = Instant::now();
         let groups = spawn_all(containment, SERVICES);
         ours[0].push(ms(began));
@@ -116,6 +139,12 @@ async fn batch(containment: &Containment) {
         &mut ours[0],
         &mut least[0],
         1.5,
+    );
+    show(
+        "spawn of 500 into 500 groups against processkit, ms",
+        &mut ours[0],
+        &mut peer,
+        0.5,
     );
     show(
         "kill of 500 groups to all empty, ms",

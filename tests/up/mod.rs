@@ -3,6 +3,7 @@
 mod bounds;
 mod ends;
 mod failures;
+mod hardship;
 mod hung;
 mod kept;
 mod order;

@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::scope::NoScope;
+
 /// Why there is no cgroup to be had, in words that complete "because …".
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -16,6 +18,11 @@ pub enum Refusal {
     OutsideMount(PathBuf),
     #[error("{path} cannot be written: {cause}")]
     NotWritable { path: PathBuf, cause: io::Error },
+    #[error("{refusal}, and systemd's user manager was asked, but {cause}")]
+    NoScope {
+        refusal: Box<Refusal>,
+        cause: NoScope,
+    },
     #[error("{path} cannot hold processes: {cause}")]
     CannotSpawn { path: PathBuf, cause: io::Error },
     #[error("{file} cannot be read: {cause}")]

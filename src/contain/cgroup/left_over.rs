@@ -28,6 +28,12 @@ impl LeftOver {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.processes += other.processes;
+        self.stands += other.stands;
+        self.stuck.extend(other.stuck);
+    }
 }
 
 /// How long left-overs may take to die.

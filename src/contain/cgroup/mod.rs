@@ -11,6 +11,7 @@
 mod discover;
 mod events;
 mod left_over;
+mod scope;
 mod stand;
 
 use std::collections::HashSet;
@@ -32,6 +33,7 @@ use crate::domain::signal::Signal;
 pub use discover::Refusal;
 use events::Events;
 pub use left_over::LeftOver;
+pub use scope::NoScope;
 pub(super) use stand::Stand;
 
 /// One cgroup, made for one group.

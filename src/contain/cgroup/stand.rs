@@ -23,6 +23,7 @@ use rustix::process::{Pid, getpid};
 
 use super::discover::{Refusal, own_cgroup};
 use super::left_over::{LeftOver, clear, clear_left_overs};
+use super::scope::{self, NoScope};
 use super::{Cgroup, CreateError, open_dir};
 use crate::contain::census;
 use crate::contain::limits::{LimitError, Limits, why_missing};
@@ -71,11 +72,37 @@ impl Stand {
         if let Some(stand) = current.upgrade() {
             return Ok((stand, LeftOver::default()));
         }
-        let own = own_cgroup()?;
-        let left_over = clear_left_overs(&own);
-        let stand = Arc::new(Self::make(own)?);
+        let (stand, left_over) = Self::make_in_own().or_else(|refusal| match refusal {
+            // Root needs nobody to be let in.
+            Refusal::NotWritable { .. } if !rustix::process::geteuid().is_root() => {
+                Self::make_in_scope(refusal)
+            }
+            refusal => Err(refusal),
+        })?;
+        let stand = Arc::new(stand);
         *current = Arc::downgrade(&stand);
         Ok((stand, left_over))
+    }
+
+    fn make_in_own() -> Result<(Self, LeftOver), Refusal> {
+        let own = own_cgroup()?;
+        let mut left_over = clear_left_overs(&own);
+        for scope in scope::beside(&own) {
+            left_over.add(clear_left_overs(&scope));
+        }
+        Ok((Self::make(own)?, left_over))
+    }
+
+    /// After it was refused here.
+    fn make_in_scope(refusal: Refusal) -> Result<(Self, LeftOver), Refusal> {
+        match scope::enter() {
+            Ok(()) => Self::make_in_own(),
+            Err(NoScope::NoBus) => Err(refusal),
+            Err(cause) => Err(Refusal::NoScope {
+                refusal: Box::new(refusal),
+                cause,
+            }),
+        }
     }
 
     /// The stand of this process, if there is one.

@@ -30,10 +30,11 @@ pub(in crate::contain) enum ChildStep {
 }
 
 impl ChildStep {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::None,
         Self::Cgroup,
         Self::Group,
+        Self::Terminal,
         Self::Descriptors,
         Self::Nofile,
         Self::Nice,

@@ -34,7 +34,9 @@ impl Adopted {
 
     /// What is known of it, while it lives.
     pub fn row(&self) -> Option<Row> {
-        census::row(self.pid).filter(|row| row.start == self.start && !row.zombie)
+        // The pidfd knows for certain whose number it is now; start times have a grain.
+        census::row(self.pid)
+            .filter(|row| row.start == self.start && !row.zombie && !self.has_ended())
     }
 
     fn has_ended(&self) -> bool {

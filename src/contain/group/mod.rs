@@ -317,6 +317,26 @@ impl Group {
         Ok(delivery(populated || others))
     }
 
+    /// The part of a kill that cannot wait: what one call ends. [`Group::kill`] does the rest.
+    fn kill_members(&self) -> Result<(), ContainError> {
+        match self.cgroup.get() {
+            Some(cgroup) => cgroup.kill().map_err(|cause| ContainError::Signal {
+                signal: Signal::KILL,
+                cause,
+            }),
+            None => self.kill().map(|_| ()),
+        }
+    }
+
+    /// Who is in none of what [`Group::kill_members`] ends, after it.
+    fn kill_strays(&self) {
+        if self.cgroup.get().is_some()
+            && let Some(inner) = self.try_lock()
+        {
+            kill_others(&inner);
+        }
+    }
+
     fn try_lock(&self) -> Option<MutexGuard<'_, Inner>> {
         match self.inner.try_lock() {
             Ok(inner) => Some(inner),
@@ -345,7 +365,9 @@ fn kill_others(inner: &Inner) -> bool {
     let group = number.is_some_and(|number| sys::signal_group(number, Signal::KILL).is_ok());
     // A child that also left the process group.
     for child in &inner.children {
-        let _ = child.signal(Signal::KILL);
+        if !matches!(child.status(), Ok(Some(_))) {
+            let _ = child.signal(Signal::KILL);
+        }
     }
     group
 }

@@ -107,14 +107,17 @@ impl Group {
 pub async fn kill_all<'a>(groups: impl IntoIterator<Item = &'a Group>) -> Result<(), ContainError> {
     let mut failed = Ok(());
     let killed: Vec<&Group> = (groups.into_iter())
-        .filter(|group| match group.kill() {
-            Ok(Delivery::Sent | Delivery::Gone) => true,
+        .filter(|group| match group.kill_members() {
+            Ok(()) => true,
             Err(error) => {
                 failed = std::mem::replace(&mut failed, Ok(())).and(Err(error));
                 false
             }
         })
         .collect();
+    for group in &killed {
+        group.kill_strays();
+    }
     for group in killed {
         failed = failed.and(group.emptied().await);
     }
