@@ -64,6 +64,8 @@ pub enum Command {
     Disable(running::Disable),
     Scale(running::Scale),
     Wait(running::Wait),
+    Stats(running::StatsArgs),
+    Attach(running::Attach),
     /// Look for mistakes in the file, and show every one of them.
     Check,
     /// Show the file as pk understands it: merged, filled in, secrets masked.

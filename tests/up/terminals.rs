@@ -53,6 +53,8 @@ tasks:
 ";
     let ended = Pk::stack(yaml, ["up"]).run();
     ended.assert_shows(&["Running", "t  | leaving\n"]);
+    let ended = Pk::stack(yaml, ["up", "--containment", "process-group"]).run();
+    ended.assert_shows(&["Running", "t  | leaving\n"]);
 }
 
 #[test]

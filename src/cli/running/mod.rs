@@ -11,8 +11,10 @@ pub mod args;
 
 pub mod act;
 pub mod join;
+pub mod lend;
 pub mod logs;
 pub mod show;
+pub mod stats;
 pub mod wait;
 
 mod names;
