@@ -22,6 +22,7 @@ mod live;
 mod output;
 mod resolve;
 mod running;
+mod saved;
 mod signals;
 mod stack;
 mod words;
@@ -38,7 +39,7 @@ use exit::End;
 use output::Output;
 use running::act::Then;
 use running::args::{Awaited, Form};
-use running::{act, lend, logs, show, stats, wait};
+use running::{act, lend, logs, reload, show, stats, wait};
 
 use crate::domain::event::Command as Ask;
 
@@ -114,6 +115,7 @@ fn run(cli: &Cli, output: &Output) -> End {
         Command::Wait(args) => wait::wait(place, args, output),
         Command::Stats(args) => stats::stats(place, args, output),
         Command::Attach(args) => lend::attach(place, &args.unit, output),
+        Command::Reload(args) => reload::ask(place, *args, output),
         Command::Completions(args) => {
             let mut text = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "pk", &mut text);

@@ -154,8 +154,12 @@ impl Runner {
         if let Err(error) = self.ready_probes() {
             return Fact::SpawnFailed { error };
         }
-        let (group, mut running) = match self.execute().await {
-            Ok(spawned) => spawned,
+        let group = match self.make_group().await {
+            Ok(group) => group,
+            Err(error) => return Fact::SpawnFailed { error },
+        };
+        let mut running = match self.execute(&group).await {
+            Ok(running) => running,
             Err(error) => return Fact::SpawnFailed { error },
         };
         let note = self.noter();
@@ -199,36 +203,80 @@ impl Runner {
         Fact::Reaped
     }
 
-    /// Spawning holds its thread up until exec is done, so it has one of its own.
-    async fn execute(&self) -> Result<(Arc<Group>, Running), String> {
-        let size = match self.spec.tty {
-            Tty::Full => self.tools.terminals.screen(self.run.instance).begin(),
-            Tty::No | Tty::Output => TerminalSize::DEFAULT,
-        };
+    /// Made before the spawn, which it can end. Where the file limits the run it takes the
+    /// file system's time, so it has a thread of its own.
+    async fn make_group(&self) -> Result<Arc<Group>, String> {
         let (spec, tools) = (Arc::clone(&self.spec), Arc::clone(&self.tools));
-        let (name, environment) = (self.group_name.clone(), self.environment.clone());
-        let spawn = move || {
-            let (options, mut warnings) = bounds::options(&spec, size)?;
-            let request = request::spawn_request(&spec, &environment).with_options(options);
-            let (group, unenforced) = bounds::group(&tools.containment, &name, &spec)?;
-            warnings.extend(unenforced);
-            let running = group.spawn(&request);
-            let running = running.map_err(|error| spawn_error(&error, &spec))?;
-            Ok((Arc::new(group), running, warnings))
+        let name = self.group_name.clone();
+        let make = move || bounds::group(&tools.containment, &name, &spec);
+        let made = match self.spec.limits {
+            None => make(),
+            Some(_) => {
+                let interrupted = || Err("its making was interrupted".to_owned());
+                let made = tokio::task::spawn_blocking(make).await;
+                made.unwrap_or_else(|_| interrupted())
+            }
         };
-        let interrupted = || Err("the spawn was interrupted".to_owned());
-        let spawned = tokio::task::spawn_blocking(spawn).await;
-        let (group, running, warnings) = spawned.unwrap_or_else(|_| interrupted())?;
+        let (group, warnings) = made?;
+        self.warn(&warnings);
+        Ok(Arc::new(group))
+    }
+
+    fn warn(&self, warnings: &[String]) {
         for warning in warnings {
             self.note(&format!("warning: {warning}"));
         }
-        Ok((group, running))
     }
 
     fn look_for_want_of_memory(&self, group: &Group, status: &RunStatus) {
         let fine = status.0.iter().all(|&status| status == ExitStatus::SUCCESS);
         if !fine && group.oom_kills().is_some_and(|kills| kills > 0) {
             self.report(Fact::OutOfMemory);
+        }
+    }
+
+    /// Spawning holds its thread up until exec is done, so it has one of its own. An exec may
+    /// hang (a file system that does not answer): a kill ends it, everything else that is
+    /// asked meanwhile is done when it is over.
+    async fn execute(&mut self, group: &Arc<Group>) -> Result<Running, String> {
+        let size = match self.spec.tty {
+            Tty::Full => self.tools.terminals.screen(self.run.instance).begin(),
+            Tty::No | Tty::Output => TerminalSize::DEFAULT,
+        };
+        let (options, warnings) = bounds::options(&self.spec, size)?;
+        self.warn(&warnings);
+        let request = request::spawn_request(&self.spec, &self.environment).with_options(options);
+        let spawning = Arc::clone(group);
+        let mut spawned = tokio::task::spawn_blocking(move || spawning.spawn(&request));
+        let mut later = Vec::new();
+        let mut heard = true;
+        let spawned = loop {
+            let survivors = self.name_survivors_at;
+            tokio::select! {
+                spawned = &mut spawned => break spawned,
+                ask = self.asked.recv(), if heard => match ask {
+                    Some(Ask::Kill) => self.answer(Ask::Kill, group),
+                    Some(ask) => later.push(ask),
+                    None => {
+                        heard = false;
+                        let _ = group.kill();
+                    }
+                },
+                () = at(survivors) => {
+                    self.name_survivors_at = None;
+                    self.name_survivors(group).await;
+                }
+            }
+        };
+        match spawned {
+            Ok(Ok(running)) => {
+                for ask in later {
+                    self.answer(ask, group);
+                }
+                Ok(running)
+            }
+            Ok(Err(error)) => Err(spawn_error(&error, &self.spec)),
+            Err(_) => Err("the spawn was interrupted".to_owned()),
         }
     }
 

@@ -6,6 +6,7 @@ mod clients;
 mod lend;
 mod ports;
 mod protocol;
+mod reload;
 mod sessions;
 mod shows;
 

@@ -3,6 +3,8 @@
 mod bounds;
 mod ends;
 mod failures;
+mod hung;
+mod kept;
 mod order;
 mod output;
 mod pipelines;
