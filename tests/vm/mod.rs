@@ -397,7 +397,7 @@ fn where_a_subtree_may_not_be_written_that_is_the_cause() {
     assert_shows(
         "foreign",
         &[
-            "held in process groups",
+            "held by a keeper per run (no cgroup: ",
             "limits.memory cannot be enforced: a limit on memory takes cgroups, and there are \
              none: no cgroup: /sys/fs/cgroup/foreign",
             "mild  | ran\n",

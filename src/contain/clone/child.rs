@@ -30,11 +30,12 @@ pub(in crate::contain) enum ChildStep {
 }
 
 impl ChildStep {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::None,
         Self::Cgroup,
         Self::Group,
         Self::Descriptors,
+        Self::Terminal,
         Self::Nofile,
         Self::Nice,
         Self::User,
