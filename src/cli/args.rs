@@ -65,6 +65,8 @@ pub enum Command {
     Disable(running::Disable),
     Scale(running::Scale),
     Wait(running::Wait),
+    Stats(running::StatsArgs),
+    Attach(running::Attach),
     Reload(running::Reload),
     Check(Check),
     Convert(Convert),

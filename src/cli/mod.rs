@@ -44,7 +44,7 @@ use exit::End;
 use output::Output;
 use running::act::Then;
 use running::args::{Awaited, Form};
-use running::{act, logs, reload, show, wait};
+use running::{act, lend, logs, reload, show, stats, wait};
 
 use crate::domain::event::Command as Ask;
 
@@ -122,6 +122,8 @@ fn run(cli: &Cli, output: &Output) -> End {
         Command::Disable(args) => act::act(place, &args.units, Ask::Disable, Then::Return, output),
         Command::Scale(args) => act::scale(place, args, output),
         Command::Wait(args) => wait::wait(place, args, output),
+        Command::Stats(args) => stats::stats(place, args, output),
+        Command::Attach(args) => lend::attach(place, &args.unit, output),
         Command::Reload(args) => reload::ask(place, *args, output),
         Command::Completions(args) => {
             let mut text = Vec::new();

@@ -3,6 +3,7 @@
 mod acts;
 mod attach;
 mod clients;
+mod lend;
 mod ports;
 mod protocol;
 mod reload;

@@ -53,6 +53,8 @@ tasks:
 ";
     let ended = Pk::stack(yaml, ["up"]).run();
     ended.assert_shows(&["Running", "t  | leaving\n"]);
+    let ended = Pk::stack(yaml, ["up", "--containment", "process-group"]).run();
+    ended.assert_shows(&["Running", "t  | leaving\n"]);
 }
 
 #[test]
@@ -171,17 +173,17 @@ fn a_face_sees_the_screen_types_and_resizes() {
         };
         shows("> ").await;
         type_in("echo $((6*7))\r").await;
-        shows("\n42").await;
+        shows("42").await;
         let size = TerminalSize::new(7, 33);
         port.resize_terminal(shell, size).await.unwrap();
         type_in("stty size\r").await;
-        shows("\n7 33").await;
+        shows("7 33").await;
         // Ctrl-C ends what runs in the foreground, and not the shell.
         type_in("sleep 1000\r").await;
         shows("sleep 1000").await;
         type_in("\x03").await;
         type_in("echo still $((1+1))\r").await;
-        shows("\nstill 2").await;
+        shows("still 2").await;
 
         let input = Input::Bytes("to the cat\n".into());
         port.send_input(cat, input.clone()).await.unwrap();

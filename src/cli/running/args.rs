@@ -41,6 +41,33 @@ pub struct Ps {
     pub output: Form,
 }
 
+/// Show what the units of the running stack use: processor, memory, processes, disk.
+///
+/// In a terminal it is drawn anew every second until Ctrl-C.
+#[derive(Clone, Debug, Args)]
+pub struct StatsArgs {
+    /// Units or instances to show: names, globs ('api-*'), or @PROFILE; all if none is named.
+    #[arg(value_name = "UNIT")]
+    pub units: Vec<String>,
+    /// Show it once, also in a terminal.
+    #[arg(long)]
+    pub once: bool,
+    /// In which form; json is shown once.
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub output: Form,
+}
+
+/// Type for a unit of the running stack, and see what it shows.
+///
+/// The terminal is the unit's until ctrl-p ctrl-q detaches. The unit needs `tty: true` or
+/// `stdin: true`. Where standard input is no terminal, it is sent to the unit to its end.
+#[derive(Clone, Debug, Args)]
+pub struct Attach {
+    /// The unit, or one of its instances.
+    #[arg(value_name = "UNIT")]
+    pub unit: String,
+}
+
 /// Show all stacks that you run, wherever they were started.
 #[derive(Clone, Debug, Args)]
 pub struct Ls {

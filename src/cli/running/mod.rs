@@ -12,9 +12,11 @@ pub mod args;
 
 pub mod act;
 pub mod join;
+pub mod lend;
 pub mod logs;
 pub mod reload;
 pub mod show;
+pub mod stats;
 pub mod wait;
 
 mod names;

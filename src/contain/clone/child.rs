@@ -36,6 +36,7 @@ impl ChildStep {
         Self::Group,
         Self::Terminal,
         Self::Descriptors,
+        Self::Terminal,
         Self::Nofile,
         Self::Nice,
         Self::User,

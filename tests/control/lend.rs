@@ -1,0 +1,208 @@
+//! Typing for a unit of a running stack, and looking at what units use.
+
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use crate::harness::{Pk, Running, poll};
+
+const STACK: &str = "\
+services:
+  shell: {command: [sh, -i], environment: {PS1: '> '}, tty: true}
+  cat: {command: 'cat; echo the end', stdin: true}
+  deaf: {command: sleep 1000}
+";
+
+fn stack() -> Running {
+    let pk = Pk::stack(STACK, ["up"]).start();
+    pk.wait_for_times("> started, pid", 3);
+    pk
+}
+
+/// What a command prints that is given this to read.
+fn piped(mut command: Command, typed: &str) -> (Option<i32>, String, String) {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(typed.as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+#[test]
+fn what_is_piped_into_attach_reaches_the_unit_to_its_end() {
+    let pk = stack();
+    let (code, stdout, stderr) = piped(pk.other(["attach", "cat"]), "one\ntwo");
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(stdout, "one\ntwothe end\n", "{stderr}");
+    let (code, stdout, stderr) = piped(pk.other(["attach", "shell"]), "echo $((6*7))\nexit 3\n");
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("\n42\r\n"), "{stdout:?}");
+    assert!(stderr.contains("`shell`: failed: exit code 3"), "{stderr}");
+    pk.pk(["down"]).assert_code(0);
+}
+
+#[test]
+fn attach_says_why_it_cannot() {
+    let pk = stack();
+    let ended = pk.pk(["attach", "deaf"]);
+    ended.assert_code(4);
+    assert!(ended.stderr().contains("`deaf` reads no input"), "{ended}");
+    let ended = pk.pk(["attach", "nobody"]);
+    ended.assert_code(3);
+    pk.pk(["down"]).assert_code(0);
+}
+
+/// A command on a terminal of its own, by way of `script(1)`.
+struct OnTerminal {
+    child: Child,
+    shown: Arc<Mutex<Vec<u8>>>,
+}
+
+impl OnTerminal {
+    fn start(pk: &Running, script: &str) -> Self {
+        let mut command = Command::new("script");
+        let folder = pk.folder();
+        command.args([
+            "-qefc",
+            &format!("stty rows 30 cols 90; {script}"),
+            "/dev/null",
+        ]);
+        command
+            .current_dir(folder)
+            .env("XDG_RUNTIME_DIR", folder)
+            .env("TERM", "xterm");
+        command
+            .env("PK", env!("CARGO_BIN_EXE_pk"))
+            .env("SHELL", "/bin/sh");
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let (mut stdout, copy) = (child.stdout.take().unwrap(), Arc::clone(&shown));
+        std::thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(length @ 1..) = stdout.read(&mut chunk) {
+                copy.lock().unwrap().extend_from_slice(&chunk[..length]);
+            }
+        });
+        Self { child, shown }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
+    }
+
+    #[track_caller]
+    fn wait_for(&self, text: &str) {
+        let deadline = std::time::Instant::now() + crate::harness::PATIENCE;
+        while !self.text().contains(text) {
+            assert!(
+                std::time::Instant::now() < deadline,
+                "waited in vain for {text:?} in {:?}",
+                self.text()
+            );
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+
+    fn keys(&mut self, keys: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        stdin.write_all(keys.as_bytes()).unwrap();
+        stdin.flush().unwrap();
+    }
+
+    fn wait(mut self) -> String {
+        poll("the end of script", || self.child.try_wait().unwrap());
+        self.text()
+    }
+}
+
+#[test]
+fn a_terminal_is_lent_to_a_unit_and_given_back() {
+    let pk = stack();
+    let mut face = OnTerminal::start(
+        &pk,
+        "\"$PK\" attach shell; echo left with $?; stty -a; read line; echo \"read $line\"",
+    );
+    face.wait_for("attached to `shell`; ctrl-p ctrl-q detaches");
+    face.wait_for("> ");
+    face.keys("echo $((6*7))\r");
+    face.wait_for("42");
+    face.keys("stty size\r");
+    face.wait_for("30 90");
+    // Keys that would end pk, or the shell's own foreground, are the unit's.
+    face.keys("sleep 1000\r");
+    face.wait_for("sleep 1000");
+    face.keys("\x03");
+    face.keys("echo $((50+5))\r");
+    face.wait_for("55");
+    face.keys("\x10\x11");
+    face.wait_for("detached; `shell` goes on");
+    face.wait_for("left with 0");
+    face.keys("a line\r");
+    face.wait_for("read a line");
+    let shown = face.wait();
+    assert!(
+        shown.contains(" icanon") && shown.contains(" echo "),
+        "{shown}"
+    );
+    // What it shows is kept for who comes next.
+    let mut again = OnTerminal::start(&pk, "\"$PK\" attach shell");
+    again.wait_for("$((50+5))");
+    again.keys("exit\r");
+    again.wait_for("`shell`: completed");
+    again.wait();
+    pk.pk(["down"]).assert_code(0);
+}
+
+#[test]
+fn stats_are_shown_once_or_live() {
+    let pk = stack();
+    let ended = pk.pk(["stats"]);
+    ended.assert_code(0);
+    let text = ended.stdout();
+    let mut lines = text.lines();
+    assert!(lines.next().unwrap().starts_with("NAME   CPU%"), "{ended}");
+    assert_eq!(
+        lines.filter(|line| line.contains("iB")).count(),
+        3,
+        "{ended}"
+    );
+
+    let ended = pk.pk(["stats", "--output", "json", "deaf"]);
+    let listed: serde_json::Value = serde_json::from_str(&ended.stdout()).unwrap();
+    let runs = listed["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 1, "{ended}");
+    assert_eq!(runs[0]["name"], "deaf");
+    assert_eq!(runs[0]["cpu_percent"].as_f64(), Some(0.0), "{ended}");
+    assert!(runs[0]["memory"].as_u64().unwrap() > 10_000, "{ended}");
+    assert!(
+        listed["pid"].is_u64() && listed["at"].is_string(),
+        "{ended}"
+    );
+
+    let mut live = OnTerminal::start(&pk, "trap : INT; \"$PK\" stats; echo left with $?");
+    // Drawn over what was drawn before.
+    live.wait_for("\x1b[4A\x1b[J");
+    live.keys("\x03");
+    live.wait_for("left with 0");
+    live.wait();
+    pk.pk(["stats", "nobody"]).assert_code(3);
+    pk.pk(["down"]).assert_code(0);
+    let folder = tempfile::tempdir().unwrap();
+    let mut none = pk.other(["stats"]);
+    none.env("XDG_RUNTIME_DIR", folder.path());
+    pk.ended(none).assert_code(3);
+}
