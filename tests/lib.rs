@@ -15,3 +15,4 @@ mod harness;
 mod logs;
 mod probe;
 mod up;
+mod vm;

@@ -6,17 +6,17 @@
 use std::sync::Arc;
 
 use super::context::Cx;
-use super::raw::policy::{RawPort, RawTty};
+use super::raw::policy::RawPort;
 use super::raw::probe::{RawHttp, RawProbe};
 use super::raw::unit::RawUnit;
 use super::source::{Place, Span};
-use crate::domain::spec::{Check, Tty, UnitSpec};
+use crate::domain::spec::{Check, UnitSpec};
 
 /// A key that is valid but without effect in this version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unhonoured {
     pub unit: Arc<str>,
-    /// As in `ports: auto`, `shutdown.send_keys`.
+    /// As in `ports: auto`, `readiness.port`.
     pub key: String,
     pub span: Span,
     pub place: Place,
@@ -48,16 +48,6 @@ pub(super) fn collect(unit: &Arc<str>, raw: &RawUnit, cx: &Cx<'_>, out: &mut Vec
             });
         }
     };
-    add("user", raw.user.as_ref().map(|f| f.key));
-    add("umask", raw.umask.as_ref().map(|f| f.key));
-    add("nice", raw.nice.as_ref().map(|f| f.key));
-    add("limits", raw.limits.as_ref().map(|f| f.key));
-    let tty = raw.tty.as_ref().filter(|tty| tty.value != RawTty::No);
-    add("tty", tty.map(|f| f.key));
-    add(
-        "stdin",
-        raw.stdin.as_ref().filter(|flag| flag.0).map(|f| f.key),
-    );
     add("watch", raw.watch.as_ref().map(|f| f.key));
     add("schedule", raw.schedule.as_ref().map(|f| f.key));
     add("on", raw.on.as_ref().map(|f| f.key));
@@ -67,11 +57,6 @@ pub(super) fn collect(unit: &Arc<str>, raw: &RawUnit, cx: &Cx<'_>, out: &mut Vec
     add("status", raw.status.as_ref().map(|f| f.key));
     let foreground = raw.foreground.as_ref().filter(|flag| flag.0);
     add("foreground", foreground.map(|f| f.key));
-    let keys = raw
-        .shutdown
-        .as_ref()
-        .and_then(|shutdown| shutdown.send_keys.as_ref());
-    add("shutdown.send_keys", keys.map(|f| f.key));
     for row in raw.ports.iter().flat_map(|table| &table.0) {
         if row.value == RawPort::Auto {
             add("ports: auto", Some(row.span));
@@ -122,13 +107,6 @@ pub(super) fn of_process(spec: &UnitSpec, span: Span, cx: &Cx<'_>, out: &mut Vec
             });
         }
     };
-    add("is_tty", spec.tty != Tty::No && !spec.stdin, true);
-    add("is_interactive", spec.tty != Tty::No && spec.stdin, true);
-    add(
-        "shutdown.send_keys",
-        !spec.shutdown.send_keys.is_empty(),
-        true,
-    );
     add("watch", spec.watch.is_some(), true);
     add("log_location", spec.logs.file.is_some(), true);
     add("schedule", spec.schedule.is_some(), true);

@@ -149,6 +149,7 @@ fn cause(error: CloneError, executable: &Executable) -> SpawnCause {
         (ChildStep::Group, Some(Errno::PERM)) => SpawnCause::LeaderMoved,
         (ChildStep::Group, _) => other(Step::Process, "cannot give it a process group")(cause),
         (ChildStep::Descriptors, _) => limit(Step::Pipes, "cannot set up its descriptors")(cause),
+        (ChildStep::Terminal, _) => option("give it its terminal")(cause),
         (ChildStep::Nofile, _) => option("limit its open files")(cause),
         (ChildStep::Nice, _) => option("set its nice value")(cause),
         (ChildStep::User, _) => option("change its user")(cause),

@@ -46,6 +46,11 @@ pub enum Effect {
         command: Command,
         limit: Duration,
     },
+    /// Type this into the terminal of the run, which should make it end.
+    TypeKeys {
+        run: RunId,
+        keys: Vec<u8>,
+    },
     /// SIGKILL to the whole group.
     Kill {
         run: RunId,

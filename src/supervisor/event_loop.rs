@@ -13,6 +13,8 @@ use super::deadlines::Deadlines;
 use super::handle::{Answered, Handle};
 use super::host::Host;
 use super::publisher::Publisher;
+use super::stats::Looking;
+use super::terminal::Terminals;
 use crate::domain;
 use crate::domain::admission::{Answer, Denial};
 use crate::domain::effect::Effect;
@@ -46,6 +48,8 @@ pub(super) fn spawn<H: Host>(
         changes: publisher.change_sender(),
         started,
         plan,
+        looking: Looking::default(),
+        terminals: Terminals::default(),
     };
     let event_loop = EventLoop {
         set,
@@ -158,6 +162,7 @@ impl<H: Host> EventLoop<H> {
                 } => {
                     self.host.stop_command(run, command, limit);
                 }
+                Effect::TypeKeys { run, keys } => self.host.type_keys(run, keys),
                 Effect::Kill { run } => self.host.kill(run),
                 Effect::Arm(armed) => self.deadlines.arm(armed),
                 Effect::Reply { id, answer } => {

@@ -2,7 +2,6 @@
 //! runs on.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +9,12 @@ use tokio::sync::mpsc;
 
 use super::event_loop::Incoming;
 use super::runner::{self, Ask, Tools};
-use crate::contain::{Containment, Scope as ContainScope};
+use crate::contain::Scope as ContainScope;
 use crate::domain::effect::Scope;
 use crate::domain::event::ProbeRole;
 use crate::domain::id::{RunId, UnitName};
 use crate::domain::signal::Signal;
 use crate::domain::spec::{Command, UnitSpec};
-use crate::logs::MemoryStore;
 
 /// Does what is to be done to runs. Nothing here waits: what comes of it is reported to the
 /// inbox as a fact.
@@ -27,6 +25,7 @@ pub(super) trait Host: Send + 'static {
     fn stop_probe(&mut self, run: RunId, role: ProbeRole);
     fn signal(&mut self, run: RunId, signal: Signal, scope: Scope);
     fn stop_command(&mut self, run: RunId, command: Command, limit: Duration);
+    fn type_keys(&mut self, run: RunId, keys: Vec<u8>);
     fn kill(&mut self, run: RunId);
     /// The run is over: nothing is asked of it any more.
     fn forget(&mut self, run: RunId);
@@ -40,19 +39,10 @@ pub(super) struct Runners {
 }
 
 impl Runners {
-    pub(super) fn new(
-        inbox: mpsc::UnboundedSender<Incoming>,
-        containment: Containment,
-        store: MemoryStore,
-        environment: Vec<(OsString, OsString)>,
-    ) -> Self {
+    pub(super) fn new(inbox: mpsc::UnboundedSender<Incoming>, tools: Arc<Tools>) -> Self {
         Self {
             inbox,
-            tools: Arc::new(Tools {
-                containment,
-                store,
-                environment,
-            }),
+            tools,
             runs: HashMap::new(),
         }
     }
@@ -101,6 +91,10 @@ impl Host for Runners {
 
     fn stop_command(&mut self, run: RunId, command: Command, limit: Duration) {
         self.ask(run, Ask::StopCommand(command, limit));
+    }
+
+    fn type_keys(&mut self, run: RunId, keys: Vec<u8>) {
+        self.ask(run, Ask::TypeKeys(keys));
     }
 
     fn kill(&mut self, run: RunId) {

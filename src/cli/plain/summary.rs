@@ -78,6 +78,7 @@ fn has_run(failure: &Failure) -> bool {
         Failure::Spawn(_) | Failure::SpawnTimeout(_) => false,
         Failure::Exit(_)
         | Failure::Stage { .. }
+        | Failure::OutOfMemory { .. }
         | Failure::TimedOut(_)
         | Failure::NotReady { .. }
         | Failure::Startup(_)
@@ -172,6 +173,8 @@ mod tests {
             last_failure: None,
             exit: None,
             wait: None,
+            tty: crate::domain::spec::Tty::No,
+            takes_input: false,
             status: String::new(),
         };
         view.status = crate::domain::explain::status(&view);

@@ -19,6 +19,8 @@ pub(in crate::contain) enum ChildStep {
     /// Its process group or session.
     Group,
     Descriptors,
+    /// Its controlling terminal.
+    Terminal,
     /// The limit on open files.
     Nofile,
     Nice,
@@ -58,6 +60,8 @@ pub(in crate::contain) struct Task<'a> {
     pub dir: *const libc::c_char,
     pub place: Place,
     pub stdio: [RawFd; 3],
+    /// What it writes errors to becomes the controlling terminal of its session.
+    pub takes_terminal: bool,
     /// `cgroup.procs` of the cgroup to join, or -1.
     pub procs: RawFd,
     pub close: Close,
@@ -126,6 +130,9 @@ fn prepare(task: &Task<'_>) -> ChildStep {
         reset_signals(task.defaults);
         if !set_descriptors(task.stdio, task.close) {
             return ChildStep::Descriptors;
+        }
+        if task.takes_terminal && libc::ioctl(2, libc::TIOCSCTTY, 0) != 0 {
+            return ChildStep::Terminal;
         }
         if let Some((soft, hard)) = task.nofile {
             let mut limit = libc::rlimit {

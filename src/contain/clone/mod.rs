@@ -54,6 +54,8 @@ pub(super) struct NewProcess<'a> {
     pub stdin: Option<BorrowedFd<'a>>,
     pub stdout: BorrowedFd<'a>,
     pub stderr: BorrowedFd<'a>,
+    /// Its stderr is a terminal, which is to be that of its session.
+    pub takes_terminal: bool,
     pub options: &'a SpawnOptions,
 }
 
@@ -128,6 +130,7 @@ pub(super) fn spawn(
         dir: process.dir.as_ptr(),
         place: process.place,
         stdio: [stdin, stdout, stderr],
+        takes_terminal: process.takes_terminal,
         procs: procs.map_or(-1, |_| joining),
         close: match share {
             true => Close::Unshare(slots.numbers().into_iter().max().unwrap_or(-1)),

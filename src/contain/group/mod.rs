@@ -178,7 +178,12 @@ impl Group {
             }
             tries += 1;
         };
-        let Spawned { children, outputs } = match spawned {
+        let Spawned {
+            children,
+            outputs,
+            input,
+            terminal,
+        } = match spawned {
             Ok(spawned) => spawned,
             Err(error) => {
                 // Stages that had been started may have made members of their own.
@@ -198,7 +203,12 @@ impl Group {
         inner.children.extend(children.iter().cloned());
         inner.proven_empty = false;
         inner.spared = false;
-        Ok(Running { children, outputs })
+        Ok(Running {
+            children,
+            outputs,
+            input,
+            terminal,
+        })
     }
 
     fn make_cgroup(&self) -> Result<Option<&Cgroup>, SpawnCause> {

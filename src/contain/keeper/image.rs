@@ -32,6 +32,7 @@ enum Word {
     Argv,
     Environment,
     Session,
+    TakesTerminal,
     HasUmask,
     Umask,
     HasNice,
@@ -73,6 +74,7 @@ fn lay_out(process: &NewProcess<'_>) -> Vec<u8> {
     let mut set = |word: Word, value: u64| words[word as usize] = value;
     let optional = |value: Option<u64>| (u64::from(value.is_some()), value.unwrap_or(0));
     set(Word::Session, u64::from(process.place == Place::Session));
+    set(Word::TakesTerminal, u64::from(process.takes_terminal));
     let (has, umask) = optional(options.umask.map(u64::from));
     set(Word::HasUmask, has);
     set(Word::Umask, umask);
@@ -171,6 +173,7 @@ pub(super) fn execute(
                 None => Place::Lead,
             },
             stdio,
+            takes_terminal: word(Word::TakesTerminal) != 0,
             procs: -1,
             // Each is closed on exec.
             close: Close::None,

@@ -23,6 +23,7 @@ impl Machine {
             Fact::SpawnFailed { error } => self.ended(Failure::Spawn(error), ctx),
             Fact::Probed { role, result } => self.probed(role, result, ctx),
             Fact::LeaderExited { status, empty } => self.leader_exited(status, empty, ctx),
+            Fact::OutOfMemory => self.starved = true,
             Fact::StopCommandFailed => self.stop_command_failed(ctx),
             Fact::Reaped => self.reaped(ctx),
             Fact::Survivors(members) => self.survivors = members,
@@ -36,6 +37,7 @@ impl Machine {
             Fact::Spawned { .. }
             | Fact::Probed { .. }
             | Fact::LeaderExited { .. }
+            | Fact::OutOfMemory
             | Fact::StopCommandFailed
             | Fact::Survivors(_) => {}
         }

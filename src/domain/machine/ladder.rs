@@ -96,6 +96,7 @@ impl Machine {
                     limit,
                 });
             }
+            Ask::Keys(keys) => ctx.effects.push(Effect::TypeKeys { run, keys }),
             Ask::Signal(signal, scope) => {
                 ctx.effects.push(Effect::Signal { run, signal, scope });
             }

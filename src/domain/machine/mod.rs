@@ -94,6 +94,8 @@ pub struct Machine {
     /// Why its last run failed, until a later one has proved itself.
     failing: Option<Failure>,
     survivors: Vec<Member>,
+    /// The kernel has killed a member of the run for want of memory.
+    starved: bool,
     /// A run that SIGKILL has not ended: nothing new starts until it is gone.
     stuck: Option<RunId>,
     restarts: u32,
@@ -125,6 +127,7 @@ impl Machine {
             last_status: None,
             failing: None,
             survivors: Vec::new(),
+            starved: false,
             stuck: None,
             restarts: 0,
         }
@@ -212,6 +215,7 @@ impl Machine {
         self.ready_after = None;
         self.last_status = None;
         self.survivors.clear();
+        self.starved = false;
         self.disarm_all();
         self.set_phase(Phase::Starting { run }, ctx);
         ctx.effects.push(Effect::Spawn {
@@ -300,7 +304,13 @@ impl Machine {
         self.disarm_all();
         match end {
             End::Exited(status) => {
-                let failure = status.failure(&self.spec);
+                let failure = status.failure(&self.spec).map(|failure| {
+                    let limit = self.spec.limits.and_then(|limits| limits.memory);
+                    match self.starved {
+                        true => failure.for_want_of_memory(limit),
+                        false => failure,
+                    }
+                });
                 self.last_status = Some(status);
                 self.conclude(failure, ctx);
             }

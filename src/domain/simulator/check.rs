@@ -176,6 +176,7 @@ impl Life<'_> {
             Effect::Signal { run, .. }
             | Effect::Kill { run }
             | Effect::StopCommand { run, .. }
+            | Effect::TypeKeys { run, .. }
             | Effect::StartProbe { run, .. }
             | Effect::SlowProbe { run, .. } => (run, false),
             Effect::StopProbe { run, .. } => (run, ended == Some(*run)),

@@ -407,6 +407,7 @@ fn short_effect(effect: &Effect) -> String {
         | Effect::StopProbe { .. }
         | Effect::Signal { .. }
         | Effect::StopCommand { .. }
+        | Effect::TypeKeys { .. }
         | Effect::Kill { .. }
         | Effect::Reply { .. }
         | Effect::Finish(_) => format!("{effect:?}"),

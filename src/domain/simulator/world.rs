@@ -160,7 +160,7 @@ impl World {
                 }
             }
             Effect::Signal { run, signal, scope } => self.ask(*run, *signal, *scope),
-            Effect::StopCommand { run, .. } => {
+            Effect::StopCommand { run, .. } | Effect::TypeKeys { run, .. } => {
                 let Some(state) = self.runs.get_mut(run) else {
                     return;
                 };
