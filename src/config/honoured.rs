@@ -10,7 +10,7 @@ use super::raw::policy::RawPort;
 use super::raw::probe::{RawHttp, RawProbe};
 use super::raw::unit::RawUnit;
 use super::source::{Place, Span};
-use crate::domain::spec::{Check, Tty, UnitSpec};
+use crate::domain::spec::{Check, UnitSpec};
 
 /// A key that is valid but without effect in this version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,13 +107,6 @@ pub(super) fn of_process(spec: &UnitSpec, span: Span, cx: &Cx<'_>, out: &mut Vec
             });
         }
     };
-    add("is_tty", spec.tty != Tty::No && !spec.stdin, true);
-    add("is_interactive", spec.tty != Tty::No && spec.stdin, true);
-    add(
-        "shutdown.send_keys",
-        !spec.shutdown.send_keys.is_empty(),
-        true,
-    );
     add("watch", spec.watch.is_some(), true);
     add("log_location", spec.logs.file.is_some(), true);
     add("schedule", spec.schedule.is_some(), true);

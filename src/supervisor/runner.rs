@@ -10,16 +10,17 @@
 //! decides: when to signal, to kill or to stop probing it is told.
 
 mod launch;
+mod launched;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use launched::at;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::event_loop::{Incoming, report};
 use super::stats::{LiveGroups, LiveRun};
@@ -238,37 +239,6 @@ impl Runner {
         }
     }
 
-    /// Lets helpers end within the limit.
-    async fn last_words(&mut self, limit: Duration, group: &Group) {
-        let late = tokio::time::sleep(limit);
-        tokio::pin!(late);
-        loop {
-            tokio::select! {
-                done = self.helpers.join_next() => if done.is_none() {
-                    return;
-                },
-                ask = self.asked.recv() => match ask {
-                    Some(ask) => self.answer(ask, group),
-                    None => return,
-                },
-                () = &mut late => return,
-            }
-        }
-    }
-
-    /// Resolves once the run has been asked to stop, by whatever means.
-    async fn until_asked_to_stop(&mut self, group: &Arc<Group>) {
-        while !self.asked_to_stop {
-            match self.asked.recv().await {
-                Some(ask) => self.answer(ask, group),
-                None => {
-                    let _ = group.kill();
-                    return;
-                }
-            }
-        }
-    }
-
     async fn pause(&mut self, group: &Arc<Group>) {
         self.until(group, tokio::time::sleep(Duration::from_millis(20)))
             .await;
@@ -438,13 +408,5 @@ impl Runner {
 
     fn report(&self, fact: Fact) {
         report(&self.inbox, self.run, fact);
-    }
-}
-
-/// Resolves at that time; never without one.
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time).await,
-        None => pending().await,
     }
 }

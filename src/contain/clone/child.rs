@@ -34,7 +34,6 @@ impl ChildStep {
         Self::None,
         Self::Cgroup,
         Self::Group,
-        Self::Terminal,
         Self::Descriptors,
         Self::Terminal,
         Self::Nofile,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::super::{bounds, request};
-use super::{Ask, Runner, at};
+use super::launched::at;
+use super::{Ask, Runner};
 use crate::contain::{Group, Running, SpawnError, SpawnRequest};
 use crate::domain::spec::{Program, Tty, UnitSpec};
 use crate::domain::terminal::TerminalSize;
