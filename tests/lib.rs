@@ -14,3 +14,4 @@ mod harness;
 mod logs;
 mod probe;
 mod up;
+mod watch;

@@ -64,6 +64,9 @@ pub enum Command {
     Disable(running::Disable),
     Scale(running::Scale),
     Wait(running::Wait),
+    /// See and steer what the units of the running stack watch.
+    #[command(subcommand)]
+    Watch(running::Watch),
     /// Look for mistakes in the file, and show every one of them.
     Check,
     /// Show the file as pk understands it: merged, filled in, secrets masked.
@@ -110,6 +113,12 @@ pub struct Up {
     /// ready.
     #[arg(long)]
     pub ci: bool,
+    /// Go on after all units have ended, as long as one of them watches files.
+    #[arg(long, conflicts_with = "no_watch")]
+    pub watch: bool,
+    /// Do not watch files, whatever the file says.
+    #[arg(long)]
+    pub no_watch: bool,
     #[command(flatten)]
     pub hold: Hold,
 }

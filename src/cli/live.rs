@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -192,6 +192,7 @@ fn live(
     let last = runtime.block_on(async {
         let signals = Signals::listen()?;
         let opening = opening(&ready, task.is_none());
+        let folder = ready.path.parent().unwrap_or(Path::new("/")).to_owned();
         let Ready {
             wanted,
             containment,
@@ -204,6 +205,7 @@ fn live(
             options: wanted.options,
             containment,
             store: store.clone(),
+            folder,
             environment: forced_colors(output),
             seed: seed(),
         });

@@ -38,7 +38,7 @@ use exit::End;
 use output::Output;
 use running::act::Then;
 use running::args::{Awaited, Form};
-use running::{act, logs, show, wait};
+use running::{act, logs, show, wait, watch};
 
 use crate::domain::event::Command as Ask;
 
@@ -112,6 +112,7 @@ fn run(cli: &Cli, output: &Output) -> End {
         Command::Disable(args) => act::act(place, &args.units, Ask::Disable, Then::Return, output),
         Command::Scale(args) => act::scale(place, args, output),
         Command::Wait(args) => wait::wait(place, args, output),
+        Command::Watch(args) => watch::watch(place, args, output),
         Command::Completions(args) => {
             let mut text = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "pk", &mut text);

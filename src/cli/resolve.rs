@@ -70,6 +70,8 @@ pub fn up(args: &args::Up, plan: Arc<Plan>) -> Result<Wanted, Vec<Mistake>> {
         ends_when_done: args.ci,
         ends_with: from.clone(),
         code_from: from,
+        no_watch: args.no_watch,
+        kept_by_watch: args.watch,
     };
     Ok(Wanted {
         plan,
@@ -112,6 +114,7 @@ pub fn run(args: &args::Run, plan: Arc<Plan>) -> Result<Wanted, Vec<Mistake>> {
         selection,
         ends_with: (!args.keep).then(|| name.clone()),
         code_from: Some(name),
+        no_watch: true,
         ..Options::default()
     };
     Ok(Wanted {

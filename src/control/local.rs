@@ -1,12 +1,14 @@
 //! The port to a stack in the same process.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::changes::Changes;
-use super::port::{ControlPort, PortError, Reply};
+use super::port::{ControlPort, Found, PortError, Reply, UnitWatch, Why};
 use crate::domain::event::Command;
+use crate::domain::id::UnitName;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Instant;
 use crate::logs::{LogSource, MemoryStore};
@@ -41,6 +43,20 @@ impl ControlPort for LocalPort {
 
     fn changes(&self) -> Changes {
         self.handle.changes().into()
+    }
+
+    fn watched(&self, units: Vec<UnitName>) -> Found<'_, Vec<UnitWatch>> {
+        Box::pin(async move {
+            let status = self.handle.watcher().status(units).await;
+            status.map_err(|_| PortError::Gone)
+        })
+    }
+
+    fn why_watched(&self, path: PathBuf) -> Found<'_, Why> {
+        Box::pin(async move {
+            let why = self.handle.watcher().why(&path).await;
+            why.map_err(|_| PortError::Gone)
+        })
     }
 
     fn now(&self) -> Instant {

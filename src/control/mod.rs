@@ -33,7 +33,9 @@ pub mod wire;
 pub use changes::Changes;
 pub use local::LocalPort;
 pub use openapi::openapi;
-pub use port::{Answered, ControlPort, PortError, Reply};
+pub use port::{
+    Answered, Backend, ControlPort, Ignored, PathStatus, PortError, Reply, UnitWatch, Why, WhyUnit,
+};
 pub use record::Record;
 pub use remote::RemotePort;
 pub use runtime_folder::{FolderError, RuntimeFolder};

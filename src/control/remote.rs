@@ -18,11 +18,12 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::changes::{Changes, Told};
-use super::port::{Answered, ControlPort, PortError, Reply};
-use super::protocol::{Act, ErrorCode, LogPage, LogQuery, State, Taken};
+use super::port::{Answered, ControlPort, Found, PortError, Reply, UnitWatch, Why};
+use super::protocol::{Act, ErrorCode, LogPage, LogQuery, State, Taken, WhyQuery};
 use super::wire::{self, EventStream, WireError};
 use crate::domain::admission::Answer;
 use crate::domain::event::Command;
+use crate::domain::id::UnitName;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Instant;
 use crate::logs::{Gap, LogSource, MemoryStore};
@@ -175,6 +176,14 @@ async fn follow_logs(socket: PathBuf, store: MemoryStore) {
     }
 }
 
+fn failed(error: &WireError) -> PortError {
+    match error {
+        WireError::Gone => PortError::Gone,
+        WireError::Refused(problem) => PortError::Refused(problem.message.clone()),
+        WireError::Garbled(_) | WireError::Silent => PortError::Refused(error.to_string()),
+    }
+}
+
 impl ControlPort for RemotePort {
     fn command(&self, command: Command) -> Reply<'_> {
         Box::pin(async move {
@@ -226,6 +235,27 @@ impl ControlPort for RemotePort {
             store
         });
         Arc::new(store.clone())
+    }
+
+    fn watched(&self, units: Vec<UnitName>) -> Found<'_, Vec<UnitWatch>> {
+        Box::pin(async move {
+            let names: Vec<&str> = units.iter().map(UnitName::as_str).collect();
+            let path = match names[..] {
+                [] => "/v1/watch".to_owned(),
+                [..] => format!("/v1/watch?units={}", names.join(",")),
+            };
+            wire::get(&self.socket, &path).await.map_err(|e| failed(&e))
+        })
+    }
+
+    fn why_watched(&self, path: PathBuf) -> Found<'_, Why> {
+        Box::pin(async move {
+            let query = WhyQuery {
+                path: path.to_string_lossy().into_owned(),
+            };
+            let answer = wire::post(&self.socket, "/v1/watch/why", &query).await;
+            answer.map_err(|error| failed(&error))
+        })
     }
 
     fn now(&self) -> Instant {

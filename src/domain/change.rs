@@ -11,6 +11,7 @@ use super::outcome::{Failure, Outcome, RunStatus};
 use super::phase::Stop;
 use super::text::{duration, opt_duration};
 use super::time::Instant;
+use super::watch::{FileChange, Reaction};
 
 /// One difference between two snapshots.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -32,6 +33,8 @@ pub enum What {
     ShuttingDown(ShutdownCause),
     /// It was told to stop at once.
     Killing,
+    /// Something that those who run the stack should know.
+    Notice(String),
 }
 
 /// What changed in a unit.
@@ -84,6 +87,26 @@ pub enum UnitChange {
         #[serde(default, with = "opt_duration")]
         #[schemars(with = "Option<String>")]
         ran_for: Option<Duration>,
+    },
+    /// Files that it watches changed.
+    FilesChanged {
+        files: FileChange,
+        reaction: Reaction,
+    },
+    /// The command that must succeed first has not; the old run goes on.
+    BuildFailed {
+        files: FileChange,
+        failure: String,
+    },
+    /// It writes this file itself, so the file is not reacted to any more.
+    WatchMuted {
+        path: String,
+    },
+    WatchPaused,
+    WatchResumed,
+    /// It was not run: what it makes is up to date, and why.
+    UpToDate {
+        reason: String,
     },
     /// A reload brought or took it.
     Added,

@@ -42,3 +42,4 @@ pub mod stop;
 pub mod text;
 pub mod time;
 pub mod verdict;
+pub mod watch;

@@ -11,6 +11,7 @@ use crate::domain::event::Command;
 use crate::domain::id::Revision;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time;
+use crate::watch::Watcher;
 
 /// The event loop has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +34,7 @@ pub struct Handle {
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(super) changes: broadcast::Sender<Change>,
     pub(super) started: tokio::time::Instant,
+    pub(super) watcher: Watcher,
 }
 
 impl Handle {
@@ -66,6 +68,12 @@ impl Handle {
     #[must_use]
     pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.snapshots.clone()
+    }
+
+    /// What is watched, and what would count.
+    #[must_use]
+    pub fn watcher(&self) -> &Watcher {
+        &self.watcher
     }
 
     /// Each change from now on.

@@ -3,11 +3,13 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::build::Builds;
 use super::event_loop::Incoming;
 use super::runner::{self, Ask, Tools};
 use crate::contain::{Containment, Scope as ContainScope};
@@ -16,7 +18,9 @@ use crate::domain::event::ProbeRole;
 use crate::domain::id::{RunId, UnitName};
 use crate::domain::signal::Signal;
 use crate::domain::spec::{Command, UnitSpec};
+use crate::domain::watch::Told;
 use crate::logs::MemoryStore;
+use crate::watch::{Report, Watcher};
 
 /// Does what is to be done to runs. Nothing here waits: what comes of it is reported to the
 /// inbox as a fact.
@@ -28,6 +32,10 @@ pub(super) trait Host: Send + 'static {
     fn signal(&mut self, run: RunId, signal: Signal, scope: Scope);
     fn stop_command(&mut self, run: RunId, command: Command, limit: Duration);
     fn kill(&mut self, run: RunId);
+    fn watch(&mut self, unit: &UnitName, spec: &Arc<UnitSpec>);
+    fn unwatch(&mut self, unit: &UnitName);
+    fn build(&mut self, unit: &UnitName, number: u64, run: RunId, spec: &Arc<UnitSpec>);
+    fn cancel_build(&mut self, unit: &UnitName, number: u64);
     /// The run is over: nothing is asked of it any more.
     fn forget(&mut self, run: RunId);
 }
@@ -37,6 +45,8 @@ pub(super) struct Runners {
     inbox: mpsc::UnboundedSender<Incoming>,
     tools: Arc<Tools>,
     runs: HashMap<RunId, mpsc::UnboundedSender<Ask>>,
+    watcher: Watcher,
+    builds: Builds,
 }
 
 impl Runners {
@@ -45,15 +55,29 @@ impl Runners {
         containment: Containment,
         store: MemoryStore,
         environment: Vec<(OsString, OsString)>,
+        folder: PathBuf,
+        watcher: Watcher,
     ) -> Self {
+        let reports = inbox.clone();
+        // Once the loop is gone nobody needs to know.
+        watcher.report_to(move |report| {
+            let _ = reports.send(match report {
+                Report::Changed(unit, changed) => Incoming::Watch(unit, Told::Changed(changed)),
+                Report::Notice(text) => Incoming::Notice(text),
+            });
+        });
+        let tools = Arc::new(Tools {
+            containment,
+            store,
+            environment,
+            folder,
+        });
         Self {
+            builds: Builds::new(inbox.clone(), Arc::clone(&tools)),
             inbox,
-            tools: Arc::new(Tools {
-                containment,
-                store,
-                environment,
-            }),
+            tools,
             runs: HashMap::new(),
+            watcher,
         }
     }
 
@@ -105,6 +129,24 @@ impl Host for Runners {
 
     fn kill(&mut self, run: RunId) {
         self.ask(run, Ask::Kill);
+    }
+
+    fn watch(&mut self, unit: &UnitName, spec: &Arc<UnitSpec>) {
+        if let Some(watch) = &spec.watch {
+            self.watcher.watch(unit, watch, spec.logs.file.as_deref());
+        }
+    }
+
+    fn unwatch(&mut self, unit: &UnitName) {
+        self.watcher.unwatch(unit);
+    }
+
+    fn build(&mut self, unit: &UnitName, number: u64, run: RunId, spec: &Arc<UnitSpec>) {
+        self.builds.start(unit, number, run, spec);
+    }
+
+    fn cancel_build(&mut self, unit: &UnitName, number: u64) {
+        self.builds.cancel(unit, number);
     }
 
     fn forget(&mut self, run: RunId) {

@@ -7,14 +7,17 @@
 //! ```text
 //!  command ─┐                ┌─► host ─► runner ─► facts ─┐
 //!  fact ────┼─► inbox ─► step┼─► deadlines ───────────────┼─► inbox
-//!  deadline ┘                └─► publisher ─► snapshots, changes
+//!  deadline ┤                ├─► builds ─► watch ────────────┤
+//!  watch ───┘                └─► publisher ─► snapshots, changes
 //! ```
 //!
 //! Log lines do not come through here: a runner pumps them into the store, and faces pull
 //! them from there.
 
+mod build;
 mod deadlines;
 mod event_loop;
+mod freshness;
 mod handle;
 mod host;
 mod publisher;
@@ -26,13 +29,16 @@ mod scripted_host;
 mod tests;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::contain::Containment;
 use crate::domain::plan::Plan;
 use crate::domain::set::{Options, UnitSet};
 use crate::logs::MemoryStore;
+use crate::watch::Watcher;
 
+pub use crate::watch::{Backend, Ignored, PathStatus, UnitWatch, Why, WhyUnit};
 pub use handle::{Answered, Gone, Handle};
 use host::Runners;
 
@@ -43,6 +49,8 @@ pub struct Settings {
     pub options: Options,
     pub containment: Containment,
     pub store: MemoryStore,
+    /// Of the stack's main file: names of files are shown relative to it.
+    pub folder: PathBuf,
     /// Variables that every unit gets unless it has them from the file.
     pub environment: Vec<(OsString, OsString)>,
     /// Drives the jitter of backoff.
@@ -53,12 +61,16 @@ pub struct Settings {
 #[must_use]
 pub fn start(settings: Settings) -> Handle {
     let set = UnitSet::new(&settings.plan, settings.options, settings.seed);
-    event_loop::spawn(set, |inbox| {
+    let watcher = Watcher::new(settings.folder.clone());
+    let told = watcher.clone();
+    event_loop::spawn(set, watcher, |inbox| {
         Runners::new(
             inbox,
             settings.containment,
             settings.store,
             settings.environment,
+            settings.folder,
+            told,
         )
     })
 }

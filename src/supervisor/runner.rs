@@ -12,6 +12,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::future::pending;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::event_loop::{Incoming, report};
+use super::freshness::{self, Freshness};
 use super::request;
 use crate::contain::{
     Containment, Group, HelperEnd, Output, Pipe, Running, Scope, SpawnError, run_helper,
@@ -41,6 +43,8 @@ pub(super) struct Tools {
     pub containment: Containment,
     pub store: MemoryStore,
     pub environment: Vec<(OsString, OsString)>,
+    /// Of the stack's main file.
+    pub folder: PathBuf,
 }
 
 /// What a runner is asked.
@@ -147,6 +151,14 @@ impl Runner {
         if let Err(error) = self.ready_probes() {
             return Fact::SpawnFailed { error };
         }
+        match self.judge_freshness().await {
+            Freshness::Stale => {}
+            Freshness::UpToDate(reason) => return Fact::UpToDate { reason },
+            Freshness::Interrupted => {
+                let error = "stopped before it was started".to_owned();
+                return Fact::SpawnFailed { error };
+            }
+        }
         let group = Arc::new(self.tools.containment.named_group(&self.group_name));
         let mut running = match self.execute(&group).await {
             Ok(running) => running,
@@ -190,6 +202,27 @@ impl Runner {
             self.pause(&group).await;
         }
         Fact::Reaped
+    }
+
+    /// Whether the task has anything to do; whatever stops it meanwhile ends the question.
+    async fn judge_freshness(&mut self) -> Freshness {
+        if self.spec.freshness.is_none() {
+            return Freshness::Stale;
+        }
+        let judging = freshness::judge(&self.spec, &self.tools, &self.environment);
+        tokio::pin!(judging);
+        loop {
+            tokio::select! {
+                judged = &mut judging => return judged,
+                ask = self.asked.recv() => match ask {
+                    Some(Ask::Signal(..) | Ask::Kill | Ask::StopCommand(..)) | None => {
+                        return Freshness::Interrupted;
+                    }
+                    // There is nothing to probe yet.
+                    Some(Ask::StartProbe(_) | Ask::SlowProbe(_) | Ask::StopProbe(_)) => {}
+                },
+            }
+        }
     }
 
     /// Spawning holds its thread up until exec is done, so it has one of its own.

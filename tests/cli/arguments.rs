@@ -123,7 +123,7 @@ services:
   api:
     command: touch ran
     tty: true
-    watch: [src]
+    stdin: true
   other:
     command: touch ran
     nice: 5
@@ -135,7 +135,7 @@ services:
         .stdout("")
         .stderr(
             "error: pk.yaml:4:5: `tty` of `api` is not supported by `pk up` in this version yet\n\
-             error: pk.yaml:5:5: `watch` of `api` is not supported by `pk up` in this version yet\n",
+             error: pk.yaml:5:5: `stdin` of `api` is not supported by `pk up` in this version yet\n",
         )
         .run();
     assert!(!ran.exists());

@@ -14,6 +14,7 @@ pub mod join;
 pub mod logs;
 pub mod show;
 pub mod wait;
+pub mod watch;
 
 mod names;
 mod reach;

@@ -93,6 +93,8 @@ pub struct Machine {
     /// A run that SIGKILL has not ended: nothing new starts until it is gone.
     stuck: Option<RunId>,
     restarts: u32,
+    /// Why its last start found nothing to do.
+    up_to_date: Option<String>,
 }
 
 impl Machine {
@@ -122,6 +124,7 @@ impl Machine {
             survivors: Vec::new(),
             stuck: None,
             restarts: 0,
+            up_to_date: None,
         }
     }
 
@@ -206,6 +209,7 @@ impl Machine {
         self.spawned_at = Some(ctx.now);
         self.ready_after = None;
         self.last_status = None;
+        self.up_to_date = None;
         self.survivors.clear();
         self.disarm_all();
         self.set_phase(Phase::Starting { run }, ctx);

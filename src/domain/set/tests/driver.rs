@@ -56,6 +56,8 @@ impl Stack {
                 Effect::Signal { run, signal, .. } => format!("{signal} {}", name(run)),
                 Effect::StopCommand { run, .. } => format!("stop command {}", name(run)),
                 Effect::Kill { run } => format!("kill {}", name(run)),
+                Effect::Build { unit, .. } => format!("build {unit}"),
+                Effect::CancelBuild { unit, .. } => format!("cancel build {unit}"),
                 Effect::Finish(_) => "finish".to_owned(),
                 Effect::Arm(armed) => {
                     self.armed.push(*armed);
@@ -64,6 +66,9 @@ impl Stack {
                 Effect::StartProbe { .. }
                 | Effect::SlowProbe { .. }
                 | Effect::StopProbe { .. }
+                | Effect::Watch { .. }
+                | Effect::Unwatch { .. }
+                | Effect::HoldWatch { .. }
                 | Effect::Reply { .. }
                 | Effect::Publish(_) => continue,
             };
