@@ -14,4 +14,5 @@ mod harness;
 mod logs;
 mod probe;
 mod up;
+mod vm;
 mod watch;

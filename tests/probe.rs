@@ -28,6 +28,7 @@ fn surroundings() -> Surroundings {
         containment: Containment::detect().unwrap(),
         environment: vec![("GREETING".into(), "hello".into())],
         working_dir: "/usr".into(),
+        options: pk::contain::SpawnOptions::default(),
         taps: Arc::new(MemoryStore::default()),
     }
 }
@@ -314,6 +315,7 @@ async fn file_succeeds_once_the_file_is_there() {
 async fn log_succeeds_once_with_the_line() {
     let store = MemoryStore::default();
     let surroundings = Surroundings {
+        options: pk::contain::SpawnOptions::default(),
         taps: Arc::new(store.clone()),
         ..surroundings()
     };

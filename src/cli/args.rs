@@ -67,6 +67,7 @@ pub enum Command {
     /// See and steer what the units of the running stack watch.
     #[command(subcommand)]
     Watch(running::Watch),
+    Reload(running::Reload),
     /// Look for mistakes in the file, and show every one of them.
     Check,
     /// Show the file as pk understands it: merged, filled in, secrets masked.
@@ -119,6 +120,9 @@ pub struct Up {
     /// Do not watch files, whatever the file says.
     #[arg(long)]
     pub no_watch: bool,
+    /// Reload whenever the file, or one that it includes, is saved.
+    #[arg(long)]
+    pub reload: bool,
     #[command(flatten)]
     pub hold: Hold,
 }
@@ -142,6 +146,7 @@ pub enum Mechanism {
     Auto,
     Cgroup,
     ProcessGroup,
+    PidNamespace,
 }
 
 impl From<Mechanism> for Choice {
@@ -150,6 +155,7 @@ impl From<Mechanism> for Choice {
             Mechanism::Auto => Self::Auto,
             Mechanism::Cgroup => Self::Only(contain::Mechanism::Cgroup),
             Mechanism::ProcessGroup => Self::Only(contain::Mechanism::ProcessGroup),
+            Mechanism::PidNamespace => Self::Only(contain::Mechanism::PidNamespace),
         }
     }
 }

@@ -22,6 +22,7 @@ mod live;
 mod output;
 mod resolve;
 mod running;
+mod saved;
 mod signals;
 mod stack;
 mod words;
@@ -38,7 +39,7 @@ use exit::End;
 use output::Output;
 use running::act::Then;
 use running::args::{Awaited, Form};
-use running::{act, logs, show, wait, watch};
+use running::{act, logs, reload, show, wait, watch};
 
 use crate::domain::event::Command as Ask;
 
@@ -113,6 +114,7 @@ fn run(cli: &Cli, output: &Output) -> End {
         Command::Scale(args) => act::scale(place, args, output),
         Command::Wait(args) => wait::wait(place, args, output),
         Command::Watch(args) => watch::watch(place, args, output),
+        Command::Reload(args) => reload::ask(place, *args, output),
         Command::Completions(args) => {
             let mut text = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "pk", &mut text);

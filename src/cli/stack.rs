@@ -33,10 +33,16 @@ fn render(report: &Report, output: &Output) -> String {
 }
 
 fn read(place: &Place, output: &Output) -> Result<Result<Loaded, Report>, End> {
-    let folder = folder(place).map_err(|message| {
+    let request = request(place).map_err(|message| {
         output.error(&message, None);
         End::Usage
     })?;
+    Ok(config::load(&request))
+}
+
+/// What is to be loaded from that place, by this process.
+pub fn request(place: &Place) -> Result<Request, String> {
+    let folder = folder(place)?;
     let mut environment = BTreeMap::new();
     let mut unreadable = BTreeSet::new();
     for (name, value) in std::env::vars_os() {
@@ -53,12 +59,12 @@ fn read(place: &Place, output: &Output) -> Result<Result<Loaded, Report>, End> {
             }
         }
     }
-    Ok(config::load(&Request {
+    Ok(Request {
         folder,
         files: place.files.clone(),
         environment,
         unreadable,
-    }))
+    })
 }
 
 /// Where pk looks from.

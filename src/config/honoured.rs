@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::context::Cx;
-use super::raw::policy::{RawPort, RawTty};
+use super::raw::policy::RawPort;
 use super::raw::probe::{RawHttp, RawProbe};
 use super::raw::unit::RawUnit;
 use super::source::{Place, Span};
@@ -15,7 +15,7 @@ use super::source::{Place, Span};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unhonoured {
     pub unit: Arc<str>,
-    /// As in `ports: auto`, `shutdown.send_keys`.
+    /// As in `ports: auto`, `readiness.port`.
     pub key: String,
     pub span: Span,
     pub place: Place,
@@ -44,26 +44,11 @@ pub(super) fn collect(unit: &Arc<str>, raw: &RawUnit, cx: &Cx<'_>, out: &mut Vec
             });
         }
     };
-    add("user", raw.user.as_ref().map(|f| f.key));
-    add("umask", raw.umask.as_ref().map(|f| f.key));
-    add("nice", raw.nice.as_ref().map(|f| f.key));
-    add("limits", raw.limits.as_ref().map(|f| f.key));
-    let tty = raw.tty.as_ref().filter(|tty| tty.value != RawTty::No);
-    add("tty", tty.map(|f| f.key));
-    add(
-        "stdin",
-        raw.stdin.as_ref().filter(|flag| flag.0).map(|f| f.key),
-    );
     add("schedule", raw.schedule.as_ref().map(|f| f.key));
     add("on", raw.on.as_ref().map(|f| f.key));
     add("logs", raw.logs.as_ref().map(|f| f.key));
     let foreground = raw.foreground.as_ref().filter(|flag| flag.0);
     add("foreground", foreground.map(|f| f.key));
-    let keys = raw
-        .shutdown
-        .as_ref()
-        .and_then(|shutdown| shutdown.send_keys.as_ref());
-    add("shutdown.send_keys", keys.map(|f| f.key));
     for row in raw.ports.iter().flat_map(|table| &table.0) {
         if row.value == RawPort::Auto {
             add("ports: auto", Some(row.span));

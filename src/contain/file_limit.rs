@@ -31,6 +31,24 @@ pub fn raise_file_limit() {
     }
 }
 
+/// The most open files that a child may be allowed: this process's own hard limit, or, for
+/// a privileged one, what the kernel allows anybody (`fs.nr_open`).
+#[must_use]
+pub fn most_open_files() -> u64 {
+    let everybody = std::fs::read_to_string("/proc/sys/fs/nr_open");
+    let everybody = everybody.ok().and_then(|text| text.trim().parse().ok());
+    if may_exceed() {
+        return everybody.unwrap_or(u64::MAX);
+    }
+    getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX)
+}
+
+/// Whether this process may raise its hard limits (`capabilities(7)`): not every root may.
+fn may_exceed() -> bool {
+    let effective = rustix::thread::capabilities(None).map(|sets| sets.effective);
+    effective.is_ok_and(|set| set.contains(rustix::thread::CapabilitySet::SYS_RESOURCE))
+}
+
 /// What a child's soft limit is set back to.
 pub(super) fn inherited() -> Option<u64> {
     INHERITED.get().copied()

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use super::error::ContainError;
 use super::group::Group;
 use super::mechanism::Containment;
-use super::request::{SpawnRequest, StageRequest};
+use super::request::SpawnRequest;
 use crate::domain::exit::ExitStatus;
 
 /// How a helper came to its end.
@@ -46,12 +46,12 @@ const PIPE_CAPACITY: usize = 64 * 1024;
 /// [`ContainError::Spawn`], [`ContainError::Wait`].
 pub async fn run_helper(
     containment: &Containment,
-    command: &StageRequest,
+    command: impl Into<SpawnRequest>,
     limit: Duration,
 ) -> Result<HelperOutput, ContainError> {
     let deadline = Instant::now() + limit;
     let group: Group = containment.group();
-    let mut running = group.spawn(&SpawnRequest::command(command.clone()))?;
+    let mut running = group.spawn(&command.into())?;
     let mut tail = Tail {
         pipes: (running.take_outputs().into_iter())
             .map(|output| receiver(output.fd))

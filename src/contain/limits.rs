@@ -57,6 +57,16 @@ pub enum LimitError {
 const PERIOD: f64 = 100_000.0;
 
 impl Limits {
+    /// These and what `other` sets.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            memory: other.memory.or(self.memory),
+            cpus: other.cpus.or(self.cpus),
+            pids: other.pids.or(self.pids),
+        }
+    }
+
     /// The controllers that enforce them.
     pub(super) fn controllers(&self) -> Vec<&'static str> {
         [

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::terminal::TerminalRequest;
 use super::user::User;
 
 /// One program: a command, or one stage of a pipeline.
@@ -43,7 +44,7 @@ impl StageRequest {
 
 /// One command, or the stages of a pipeline from left to right.
 ///
-/// The first stage reads `/dev/null`; each further one reads the stdout of the one before it
+/// The first stage reads `/dev/null` unless the options say otherwise; each further one reads the stdout of the one before it
 /// through a kernel pipe. stderr of every stage and stdout of the last one are captured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpawnRequest {
@@ -65,6 +66,27 @@ pub struct SpawnOptions {
     pub user: Option<User>,
     /// Each leads a session of its own, not only a process group: no terminal is theirs.
     pub session: bool,
+    /// They write to a pseudo-terminal instead of pipes, and lead a session of their own. It
+    /// is the controlling terminal of the first stage, which reads from it unless it is for
+    /// output alone.
+    pub terminal: Option<TerminalRequest>,
+    /// The first stage reads what is written to a pipe ([`Running::take_input`]) instead of
+    /// `/dev/null`. A terminal that is not for output alone takes its place.
+    ///
+    /// [`Running::take_input`]: super::Running::take_input
+    pub input: bool,
+}
+
+impl From<&StageRequest> for SpawnRequest {
+    fn from(stage: &StageRequest) -> Self {
+        Self::command(stage.clone())
+    }
+}
+
+impl From<&Self> for SpawnRequest {
+    fn from(request: &Self) -> Self {
+        request.clone()
+    }
 }
 
 impl SpawnRequest {

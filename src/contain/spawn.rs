@@ -9,16 +9,16 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 
-use super::cgroup::Cgroup;
 use super::child::Child;
 use super::clone::{NewProcess, Place};
 use super::error::{SpawnCause, SpawnError, Step};
 use super::fault::{self, Call};
-use super::make::{self, limit, other};
+use super::make::{self, Holder, limit, other};
 use super::registry;
 use super::request::SpawnRequest;
 use super::resolve::Executable;
 use super::sys;
+use super::terminal::{self, Terminal};
 use crate::domain::signal::Signal;
 
 /// Which of a stage's outputs a pipe carries.
@@ -41,6 +41,8 @@ pub struct Output {
 pub(super) struct Spawned {
     pub children: Vec<Arc<Child>>,
     pub outputs: Vec<Output>,
+    pub input: Option<OwnedFd>,
+    pub terminal: Option<Terminal>,
 }
 
 /// Kills and buries the stages started so far unless all were.
@@ -86,12 +88,14 @@ pub(super) fn spawn(
     request: &SpawnRequest,
     executables: &[Executable],
     group: Option<Pid>,
-    cgroup: Option<&Cgroup>,
+    holder: Holder<'_>,
 ) -> Result<Spawned, SpawnError> {
     registry::sweep();
     let failed = |stage| failed(request, stage);
-    let session = request.options().session;
-    if session && cgroup.is_none() && (group.is_some() || executables.len() > 1) {
+    let options = request.options();
+    let session = options.session || options.terminal.is_some();
+    let alone = matches!(holder, Holder::Nobody);
+    if session && alone && (group.is_some() || executables.len() > 1) {
         return Err(failed(0)(SpawnCause::SessionNotAlone));
     }
     let mut partial = Partial {
@@ -99,11 +103,19 @@ pub(super) fn spawn(
         children: Vec::new(),
     };
     let mut outputs = Vec::new();
-    let mut upstream: Option<OwnedFd> = None;
+    let (terminal, slave) = match options.terminal {
+        Some(wanted) => {
+            let opened = terminal::open(wanted, options.user.as_ref()).map_err(failed(0))?;
+            (Some(opened.0), Some(opened.1))
+        }
+        None => (None, None),
+    };
+    let (mut upstream, input) = stdin(request, slave.as_ref()).map_err(failed(0))?;
     for (index, executable) in executables.iter().enumerate() {
         let last = index + 1 == executables.len();
-        let (stdout_read, stdout) = pipe().map_err(failed(index))?;
-        let (stderr_read, stderr) = pipe().map_err(failed(index))?;
+        let out = |to: bool| end(slave.as_ref().filter(|_| to)).map_err(failed(index));
+        let (stdout_read, stdout) = out(last)?;
+        let (stderr_read, stderr) = out(true)?;
         let process = NewProcess {
             path: &executable.path,
             argv: &executable.argv,
@@ -117,25 +129,63 @@ pub(super) fn spawn(
             stdin: upstream.as_ref().map(OwnedFd::as_fd),
             stdout: stdout.as_fd(),
             stderr: stderr.as_fd(),
-            options: request.options(),
+            takes_terminal: slave.is_some() && index == 0,
+            options,
         };
-        let child = make::start(process, executable, cgroup).map_err(failed(index))?;
-        if group.is_none() && index == 0 {
+        let child = make::start(process, executable, holder).map_err(failed(index))?;
+        // A number that is another's to free is not signalled.
+        let kept = matches!(holder, Holder::Keeper(_));
+        if group.is_none() && index == 0 && !kept {
             partial.founded = Some(child.pid());
         }
         partial.children.push(Arc::new(child));
         upstream = None;
         if last {
-            outputs.push(captured(index, Pipe::Stdout, stdout_read).map_err(failed(index))?);
+            let stdout = stdout_read.map(|fd| captured(index, Pipe::Stdout, fd));
+            outputs.extend(stdout.transpose().map_err(failed(index))?);
         } else {
-            upstream = Some(stdout_read);
+            upstream = stdout_read;
         }
-        outputs.push(captured(index, Pipe::Stderr, stderr_read).map_err(failed(index))?);
+        let stderr = stderr_read.map(|fd| captured(index, Pipe::Stderr, fd));
+        outputs.extend(stderr.transpose().map_err(failed(index))?);
     }
     Ok(Spawned {
         children: std::mem::take(&mut partial.children),
         outputs,
+        input,
+        terminal,
     })
+}
+
+/// What the first stage reads, and where that is written to.
+fn stdin(
+    request: &SpawnRequest,
+    slave: Option<&OwnedFd>,
+) -> Result<(Option<OwnedFd>, Option<OwnedFd>), SpawnCause> {
+    let options = request.options();
+    let typed = options.terminal.is_some_and(|wanted| !wanted.output_only);
+    if let Some(slave) = slave.filter(|_| typed) {
+        return Ok((Some(duplicate(slave)?), None));
+    }
+    if !options.input {
+        return Ok((None, None));
+    }
+    let (read, write) = pipe()?;
+    set_nonblocking(&write)?;
+    Ok((Some(read), Some(write)))
+}
+
+/// Where a stage writes, and where that is read: a pipe, unless it is the terminal.
+fn end(slave: Option<&OwnedFd>) -> Result<(Option<OwnedFd>, OwnedFd), SpawnCause> {
+    match slave {
+        Some(slave) => Ok((None, duplicate(slave)?)),
+        None => pipe().map(|(read, write)| (Some(read), write)),
+    }
+}
+
+fn duplicate(fd: &OwnedFd) -> Result<OwnedFd, SpawnCause> {
+    fd.try_clone()
+        .map_err(limit(Step::Pipes, "cannot duplicate a descriptor"))
 }
 
 pub(super) fn failed(
@@ -157,8 +207,12 @@ fn pipe() -> Result<(OwnedFd, OwnedFd), SpawnCause> {
 }
 
 fn captured(stage: usize, pipe: Pipe, fd: OwnedFd) -> Result<Output, SpawnCause> {
-    // Set on the read end alone: programs do not expect a stdout that does not block.
-    fcntl_setfl(&fd, OFlags::NONBLOCK)
-        .map_err(|error| other(Step::Pipes, "cannot set up a pipe")(error.into()))?;
+    set_nonblocking(&fd)?;
     Ok(Output { stage, pipe, fd })
+}
+
+/// Set on our end alone: programs do not expect a stdin or stdout that does not block.
+fn set_nonblocking(fd: &OwnedFd) -> Result<(), SpawnCause> {
+    fcntl_setfl(fd, OFlags::NONBLOCK)
+        .map_err(|error| other(Step::Pipes, "cannot set up a pipe")(error.into()))
 }

@@ -6,10 +6,17 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::changes::Changes;
-use super::port::{ControlPort, Found, PortError, Reply, UnitWatch, Why};
+use super::port::{ControlPort, Found, PortError, Reply, TerminalReply, UnitWatch, Why};
+use super::reload::{Reload, ReloadAsk, ReloadError, ReloadReply, Reloader};
+use super::terminal::{Input, TerminalWatch};
+use crate::domain::change::What;
 use crate::domain::event::Command;
-use crate::domain::id::UnitName;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::id::{InstanceId, UnitName};
+use crate::domain::plan::Plan;
+use crate::domain::snapshot::{Snapshot, UnitView};
+use crate::domain::spec::Tty;
+use crate::domain::stats::StackStats;
+use crate::domain::terminal::{TerminalDenial, TerminalSize};
 use crate::domain::time::Instant;
 use crate::logs::{LogSource, MemoryStore};
 use crate::supervisor::Handle;
@@ -19,14 +26,54 @@ use crate::supervisor::Handle;
 pub struct LocalPort {
     handle: Handle,
     store: MemoryStore,
+    reloader: Option<Arc<Reloader>>,
 }
 
 impl LocalPort {
     /// `store` is the one that the stack writes to.
     #[must_use]
     pub fn new(handle: Handle, store: MemoryStore) -> Self {
-        Self { handle, store }
+        Self {
+            handle,
+            store,
+            reloader: None,
+        }
     }
+
+    /// The same, of a stack that can be reloaded from `source`, which said `read` at first.
+    #[must_use]
+    pub fn reloading(mut self, source: Arc<dyn Reload>, read: Arc<Plan>) -> Self {
+        self.reloader = Some(Arc::new(Reloader::new(source, read)));
+        self
+    }
+
+    /// Reloads because the files were saved: what comes of it is told to all faces.
+    pub async fn files_saved(&self) {
+        if let Err(error) = self.reload(ReloadAsk::default()).await {
+            let reason = error.to_string();
+            self.handle.announce(What::ReloadRefused { reason });
+        }
+    }
+
+    /// That the instance is there, and has what `has` asks for.
+    fn check(
+        &self,
+        instance: InstanceId,
+        has: impl FnOnce(&UnitView) -> bool,
+        otherwise: TerminalDenial,
+    ) -> Result<(), TerminalDenial> {
+        let snapshots = self.handle.snapshots();
+        let snapshot = snapshots.borrow();
+        match snapshot.units.iter().find(|unit| unit.id == instance) {
+            None => Err(TerminalDenial::NoSuchUnit),
+            Some(unit) if has(unit) => Ok(()),
+            Some(_) => Err(otherwise),
+        }
+    }
+}
+
+fn has_terminal(unit: &UnitView) -> bool {
+    unit.tty == Tty::Full
 }
 
 impl ControlPort for LocalPort {
@@ -34,6 +81,15 @@ impl ControlPort for LocalPort {
         Box::pin(async move {
             let answered = self.handle.ask(command).await;
             answered.map_err(|_| PortError::Gone)
+        })
+    }
+
+    fn reload(&self, ask: ReloadAsk) -> ReloadReply<'_> {
+        Box::pin(async move {
+            match &self.reloader {
+                Some(reloader) => reloader.reload(&self.handle, ask).await,
+                None => Err(ReloadError::Port(PortError::Unsupported)),
+            }
         })
     }
 
@@ -61,6 +117,33 @@ impl ControlPort for LocalPort {
 
     fn now(&self) -> Instant {
         self.handle.now()
+    }
+
+    fn stats(&self) -> watch::Receiver<Arc<StackStats>> {
+        self.handle.stats()
+    }
+
+    fn watch_terminal(&self, instance: InstanceId) -> TerminalReply<'_, TerminalWatch> {
+        Box::pin(async move {
+            self.check(instance, has_terminal, TerminalDenial::NoTerminal)?;
+            let stream = self.handle.terminals().watch(instance);
+            Ok(TerminalWatch::local(stream))
+        })
+    }
+
+    fn send_input(&self, instance: InstanceId, input: Input) -> TerminalReply<'_, ()> {
+        Box::pin(async move {
+            self.check(instance, |unit| unit.takes_input, TerminalDenial::NoInput)?;
+            Ok(self.handle.terminals().send(instance, input).await?)
+        })
+    }
+
+    fn resize_terminal(&self, instance: InstanceId, size: TerminalSize) -> TerminalReply<'_, ()> {
+        Box::pin(async move {
+            self.check(instance, has_terminal, TerminalDenial::NoTerminal)?;
+            self.handle.terminals().resize(instance, size);
+            Ok(())
+        })
     }
 
     fn logs(&self) -> Arc<dyn LogSource> {

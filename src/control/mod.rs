@@ -16,28 +16,35 @@
 
 mod changes;
 mod history;
+mod live;
 mod local;
 mod log_pages;
 mod openapi;
 mod port;
 pub mod protocol;
 mod record;
+mod reload;
 mod remote;
+mod remote_live;
 mod routes;
 mod runtime_folder;
 mod server;
 mod session;
 mod streams;
+mod terminal;
 pub mod wire;
 
 pub use changes::Changes;
 pub use local::LocalPort;
 pub use openapi::openapi;
 pub use port::{
-    Answered, Backend, ControlPort, Ignored, PathStatus, PortError, Reply, UnitWatch, Why, WhyUnit,
+    Answered, Backend, ControlPort, Ignored, PathStatus, PortError, Reply, TerminalReply,
+    UnitWatch, Why, WhyUnit,
 };
 pub use record::Record;
+pub use reload::{BadFiles, Read, Reload, ReloadAsk, ReloadError, ReloadReply, Reloaded};
 pub use remote::RemotePort;
 pub use runtime_folder::{FolderError, RuntimeFolder};
 pub use server::{Serving, serve};
 pub use session::{Found, Session, SessionError, meant, running};
+pub use terminal::{Input, TerminalError, TerminalEvent, TerminalWatch};

@@ -18,18 +18,20 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::changes::{Changes, Told};
-use super::port::{Answered, ControlPort, Found, PortError, Reply, UnitWatch, Why};
+use super::port::{Answered, ControlPort, Found, PortError, Reply, TerminalReply, UnitWatch, Why};
 use super::protocol::{Act, ErrorCode, LogPage, LogQuery, State, Taken, WhyQuery};
+use super::reload::{ReloadAsk, ReloadError, ReloadReply, Reloaded};
+use super::remote_live::{self, RemoteStats};
+use super::terminal::{Input, TerminalError, TerminalWatch};
 use super::wire::{self, EventStream, WireError};
 use crate::domain::admission::Answer;
 use crate::domain::event::Command;
-use crate::domain::id::UnitName;
+use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::snapshot::Snapshot;
+use crate::domain::stats::StackStats;
+use crate::domain::terminal::{TerminalDenial, TerminalSize};
 use crate::domain::time::Instant;
 use crate::logs::{Gap, LogSource, MemoryStore};
-
-/// How many changes a face may lag.
-const CHANGES: usize = 2048;
 
 /// How many lines that were there before are brought along.
 const HISTORY: usize = 10_000;
@@ -56,6 +58,7 @@ pub struct RemotePort {
     /// The stack's time and ours at the same moment.
     met: (Instant, tokio::time::Instant),
     logs: OnceLock<MemoryStore>,
+    stats: RemoteStats,
     pending: Arc<watch::Sender<Pending>>,
     runtime: tokio::runtime::Handle,
     tasks: std::sync::Mutex<JoinSet<()>>,
@@ -73,8 +76,8 @@ impl RemotePort {
         let state: State = serde_json::from_str(&first.data)
             .map_err(|error| WireError::Garbled(error.to_string()))?;
         let met = (state.now, tokio::time::Instant::now());
+        let change_sender = broadcast::Sender::new(state.snapshot.changes_at_once());
         let (snapshot_sender, snapshots) = watch::channel(Arc::new(state.snapshot));
-        let change_sender = broadcast::Sender::new(CHANGES);
         let weak = change_sender.downgrade();
         let pending = Arc::new(watch::Sender::new(Pending {
             changes: true,
@@ -93,10 +96,21 @@ impl RemotePort {
             changes: weak,
             met,
             logs: OnceLock::new(),
+            stats: RemoteStats::default(),
             pending,
             runtime: tokio::runtime::Handle::current(),
             tasks: std::sync::Mutex::new(tasks),
         })
+    }
+}
+
+impl RemotePort {
+    /// Paths name an instance by its name.
+    fn name(&self, instance: InstanceId) -> Result<UnitName, TerminalError> {
+        let snapshot = self.snapshots.borrow();
+        let unit = snapshot.units.iter().find(|unit| unit.id == instance);
+        let unit = unit.ok_or(TerminalDenial::NoSuchUnit)?;
+        Ok(unit.name.clone())
     }
 }
 
@@ -205,6 +219,25 @@ impl ControlPort for RemotePort {
         })
     }
 
+    fn reload(&self, ask: ReloadAsk) -> ReloadReply<'_> {
+        Box::pin(async move {
+            match wire::post::<Reloaded>(&self.socket, "/v1/reload", &ask).await {
+                Ok(reloaded) => Ok(reloaded),
+                Err(WireError::Refused(problem)) => {
+                    Err(match (problem.bad_files, problem.denial) {
+                        (Some(bad), _) => ReloadError::BadFiles(bad),
+                        (None, Some(denial)) => ReloadError::Denied(denial),
+                        (None, None) => PortError::Refused(problem.message).into(),
+                    })
+                }
+                Err(WireError::Gone) => Err(PortError::Gone.into()),
+                Err(other @ (WireError::Garbled(_) | WireError::Silent)) => {
+                    Err(PortError::Refused(other.to_string()).into())
+                }
+            }
+        })
+    }
+
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.snapshots.clone()
     }
@@ -255,6 +288,31 @@ impl ControlPort for RemotePort {
             };
             let answer = wire::post(&self.socket, "/v1/watch/why", &query).await;
             answer.map_err(|error| failed(&error))
+        })
+    }
+
+    fn stats(&self) -> watch::Receiver<Arc<StackStats>> {
+        self.stats.subscribe(&self.socket, &self.runtime)
+    }
+
+    fn watch_terminal(&self, instance: InstanceId) -> TerminalReply<'_, TerminalWatch> {
+        Box::pin(async move {
+            let name = self.name(instance)?;
+            remote_live::watch_terminal(&self.socket, name.as_str()).await
+        })
+    }
+
+    fn send_input(&self, instance: InstanceId, input: Input) -> TerminalReply<'_, ()> {
+        Box::pin(async move {
+            let name = self.name(instance)?;
+            remote_live::send_input(&self.socket, name.as_str(), input).await
+        })
+    }
+
+    fn resize_terminal(&self, instance: InstanceId, size: TerminalSize) -> TerminalReply<'_, ()> {
+        Box::pin(async move {
+            let name = self.name(instance)?;
+            remote_live::resize_terminal(&self.socket, name.as_str(), size).await
         })
     }
 

@@ -18,7 +18,8 @@ use super::history::History;
 use super::port::{ControlPort, PortError};
 use super::protocol::{Act, ErrorCode, MAX_BODY, Problem, Taken, WatchQuery, WhyQuery};
 use super::record::Record;
-use super::{log_pages, openapi, streams};
+use super::reload::{ReloadAsk, ReloadError};
+use super::{live, log_pages, openapi, streams};
 use crate::domain::admission::{Answer, Denial};
 use crate::domain::event::Command;
 use crate::domain::id::Revision;
@@ -36,11 +37,13 @@ pub(super) struct Served {
 
 impl Served {
     pub(super) fn new(port: Arc<dyn ControlPort>, record: Record) -> Self {
+        let room = port.snapshots().borrow().changes_at_once() * 4;
         let life = format!("{:x}", record.started.as_nanosecond());
         Self {
             port,
             record,
-            history: History::new(life),
+            // Enough to come back after some such moments.
+            history: History::new(life, room),
             written: Mutex::default(),
         }
     }
@@ -91,6 +94,7 @@ pub(super) fn router(served: Arc<Served>) -> Router {
         .route("/v1/state", get(state))
         .route("/v1/state/stream", get(streams::states))
         .route("/v1/commands", post(command))
+        .route("/v1/reload", post(reload))
         .route("/v1/changes", get(streams::changes_page))
         .route("/v1/changes/stream", get(streams::changes))
         .route(
@@ -99,6 +103,10 @@ pub(super) fn router(served: Arc<Served>) -> Router {
         )
         .route("/v1/watch", get(watched))
         .route("/v1/watch/why", post(why_watched))
+        .route("/v1/stats/stream", get(live::stats))
+        .route("/v1/units/{unit}/terminal/stream", get(live::terminal))
+        .route("/v1/units/{unit}/terminal/size", post(live::size))
+        .route("/v1/units/{unit}/input", post(live::input))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -182,6 +190,25 @@ fn unanswered(served: &Served, error: &PortError) -> Problem {
     }
 }
 
+async fn reload(
+    State(served): Shared,
+    ask: Result<Body<ReloadAsk>, Problem>,
+) -> Result<Response, Problem> {
+    let revision = || served.snapshot().revision;
+    match served.port.reload(ask?.0).await {
+        Ok(reloaded) => Ok(json(&reloaded)),
+        Err(ReloadError::BadFiles(bad)) => {
+            let mut problem =
+                Problem::new(ErrorCode::BadFiles, bad.summary.clone()).hint("all stays as it was");
+            problem.bad_files = Some(bad);
+            Err(problem)
+        }
+        Err(ReloadError::Denied(denial)) => Err(Problem::denied(denial, revision())),
+        Err(ReloadError::Port(PortError::Gone)) => Err(Problem::denied(Denial::Ended, revision())),
+        Err(ReloadError::Port(error)) => Err(Problem::new(ErrorCode::Denied, error.to_string())),
+    }
+}
+
 async fn not_found() -> Problem {
     Problem::new(ErrorCode::NotFound, "there is nothing under this path")
         .hint("GET /v1/state shows the stack")
@@ -214,6 +241,7 @@ impl IntoResponse for Problem {
             | ErrorCode::Ended
             | ErrorCode::NotRunning
             | ErrorCode::Denied => StatusCode::CONFLICT,
+            ErrorCode::BadFiles => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let text = serde_json::to_vec(&self).unwrap_or_default();

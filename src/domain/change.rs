@@ -9,6 +9,7 @@ use super::event::ShutdownCause;
 use super::id::{Attempt, InstanceId, UnitName};
 use super::outcome::{Failure, Outcome, RunStatus};
 use super::phase::Stop;
+use super::plan::PlanDifference;
 use super::text::{duration, opt_duration};
 use super::time::Instant;
 use super::watch::{FileChange, Reaction};
@@ -35,9 +36,14 @@ pub enum What {
     Killing,
     /// Something that those who run the stack should know.
     Notice(String),
+    /// It went over to what its files say now.
+    Reloaded(Box<PlanDifference>),
+    /// Its files were saved, and it stays as it was.
+    ReloadRefused { reason: String },
 }
 
 /// What changed in a unit.
+// What is rare and large is boxed: thousands of these are on their way when a stack starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitChange {
@@ -64,7 +70,7 @@ pub enum UnitChange {
         reason: String,
     },
     Stopping {
-        stop: Stop,
+        stop: Box<Stop>,
     },
     /// The grace period was over.
     Killed,
@@ -79,10 +85,10 @@ pub enum UnitChange {
         /// Of this restart within the window, from 1.
         restart: u32,
         budget: Option<u32>,
-        failure: Option<Failure>,
+        failure: Option<Box<Failure>>,
     },
     Ended {
-        outcome: Outcome,
+        outcome: Box<Outcome>,
         /// How long its last run took, if it had one.
         #[serde(default, with = "opt_duration")]
         #[schemars(with = "Option<String>")]

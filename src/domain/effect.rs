@@ -46,6 +46,11 @@ pub enum Effect {
         command: Command,
         limit: Duration,
     },
+    /// Type this into the terminal of the run, which should make it end.
+    TypeKeys {
+        run: RunId,
+        keys: Vec<u8>,
+    },
     /// SIGKILL to the whole group.
     Kill {
         run: RunId,
@@ -86,7 +91,7 @@ pub enum Effect {
     },
     Publish(Change),
     /// No unit runs or can run any more.
-    Finish(Verdict),
+    Finish(Box<Verdict>),
 }
 
 /// Who of a group gets a signal.

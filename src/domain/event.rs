@@ -40,7 +40,10 @@ pub enum Fact {
         /// Whether no other member was alive then.
         empty: bool,
     },
-    /// The stop command could not be run, or said that it has failed.
+    /// The kernel has killed a member for want of memory. Comes before the leader's exit.
+    OutOfMemory,
+    /// The stop command could not be run, or said that it has failed; or there was nowhere
+    /// to type.
     StopCommandFailed,
     /// The group is empty, its pipes are drained, its mechanism is released.
     Reaped,

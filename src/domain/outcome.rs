@@ -9,7 +9,7 @@ use super::exit::ExitStatus;
 use super::id::{Attempt, InstanceId, UnitName};
 use super::signal::Signal;
 use super::spec::{Program, SuccessCodes, UnitSpec};
-use super::text::{duration, short_duration};
+use super::text::{duration, format_size, short_duration};
 
 /// How a unit's story ended, until somebody starts it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -40,6 +40,16 @@ pub enum Failure {
     Exit(ExitStatus),
     /// This stage of the pipeline is the leftmost that failed.
     Stage { name: String, status: ExitStatus },
+    /// It ended so, and the kernel had killed a member of it for want of memory.
+    OutOfMemory {
+        /// Of a pipeline: the stage that failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stage: Option<String>,
+        status: ExitStatus,
+        /// `limits.memory`, in bytes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u64>,
+    },
     /// There is no process: what happened, in words.
     Spawn(String),
     /// Nothing was heard of the spawn in this time.
@@ -78,7 +88,7 @@ impl Failure {
     #[must_use]
     pub fn is_exit(&self) -> bool {
         match self {
-            Self::Exit(_) | Self::Stage { .. } => true,
+            Self::Exit(_) | Self::Stage { .. } | Self::OutOfMemory { .. } => true,
             Self::Spawn(_)
             | Self::SpawnTimeout(_)
             | Self::TimedOut(_)
@@ -88,6 +98,30 @@ impl Failure {
             | Self::Unready(_)
             | Self::Stuck(_)
             | Self::Lost => false,
+        }
+    }
+
+    /// The same, where the kernel has killed a member for want of memory.
+    #[must_use]
+    pub fn for_want_of_memory(self, limit: Option<u64>) -> Self {
+        let (stage, status) = match self {
+            Self::Exit(status) => (None, status),
+            Self::Stage { name, status } => (Some(name), status),
+            Self::OutOfMemory { .. }
+            | Self::Spawn(_)
+            | Self::SpawnTimeout(_)
+            | Self::TimedOut(_)
+            | Self::NotReady { .. }
+            | Self::Startup(_)
+            | Self::Unhealthy(_)
+            | Self::Unready(_)
+            | Self::Stuck(_)
+            | Self::Lost => return self,
+        };
+        Self::OutOfMemory {
+            stage,
+            status,
+            limit,
         }
     }
 
@@ -101,6 +135,7 @@ impl Failure {
             Self::Spawn(_)
             | Self::Exit(_)
             | Self::Stage { .. }
+            | Self::OutOfMemory { .. }
             | Self::SpawnTimeout(_)
             | Self::TimedOut(_)
             | Self::NotReady { .. }
@@ -115,6 +150,10 @@ impl Failure {
         let end = end.map_or(text.len(), |end| stage + end);
         match self {
             Self::Stage { .. } | Self::Exit(_) => text,
+            Self::OutOfMemory {
+                stage: Some(stage), ..
+            } => format!("stage {stage}: out of memory"),
+            Self::OutOfMemory { stage: None, .. } => "out of memory".to_owned(),
             Self::Spawn(_)
             | Self::SpawnTimeout(_)
             | Self::TimedOut(_)
@@ -131,7 +170,9 @@ impl Failure {
     #[must_use]
     pub fn status(&self) -> Option<ExitStatus> {
         match self {
-            Self::Exit(status) | Self::Stage { status, .. } => Some(*status),
+            Self::Exit(status) | Self::Stage { status, .. } | Self::OutOfMemory { status, .. } => {
+                Some(*status)
+            }
             Self::Spawn(_)
             | Self::SpawnTimeout(_)
             | Self::TimedOut(_)
@@ -269,6 +310,20 @@ impl fmt::Display for Failure {
         match self {
             Self::Exit(status) => status.fmt(f),
             Self::Stage { name, status } => write!(f, "stage {name}: {status}"),
+            Self::OutOfMemory {
+                stage,
+                status,
+                limit,
+            } => {
+                if let Some(stage) = stage {
+                    write!(f, "stage {stage}: ")?;
+                }
+                f.write_str("out of memory")?;
+                if let Some(limit) = limit {
+                    write!(f, " (limit {})", format_size(*limit))?;
+                }
+                write!(f, ": {status}")
+            }
             Self::Spawn(error) => f.write_str(error),
             Self::SpawnTimeout(limit) => {
                 write!(f, "not started within {}", short_duration(*limit))
@@ -351,6 +406,13 @@ mod tests {
             status: ExitStatus::Code(3),
         };
         assert_eq!(stage.brief(), "stage 1: exit code 3");
+        let killed = Failure::Exit(ExitStatus::Signal(Signal::KILL));
+        let starved = killed.for_want_of_memory(Some(64 << 20));
+        assert_eq!(starved.to_string(), "out of memory (limit 64MiB): SIGKILL");
+        assert_eq!(starved.brief(), "out of memory");
+        let starved = stage.for_want_of_memory(None);
+        assert_eq!(starved.to_string(), "stage 1: out of memory: exit code 3");
+        assert_eq!(starved.brief(), "stage 1: out of memory");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::health::Readiness;
 use super::id::{Attempt, InstanceId, Revision, UnitName};
 use super::outcome::{Failure, Outcome, RunStatus};
 use super::phase::{Desired, PhaseName, Stop};
-use super::spec::{Condition, UnitKind};
+use super::spec::{Condition, Tty, UnitKind};
 use super::text::opt_duration;
 use super::time::Instant;
 use super::verdict::Verdict;
@@ -37,6 +37,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// How many changes a follower must be able to take at one moment, as when all units
+    /// start or stop in one step.
+    #[must_use]
+    pub fn changes_at_once(&self) -> usize {
+        (self.units.len() * 8).max(2048)
+    }
+
     /// The instance of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<UnitView>> {
@@ -95,6 +102,12 @@ pub struct UnitView {
     pub watch: Option<WatchView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
+    /// Whether it has a terminal: `full` is one that a face can show and type into.
+    #[serde(default, skip_serializing_if = "Tty::is_no")]
+    pub tty: Tty,
+    /// Whether what is typed for it is passed on, with or without a terminal.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub takes_input: bool,
     /// All in words.
     pub status: String,
 }

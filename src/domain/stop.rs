@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::effect::Scope;
+use super::keys;
 use super::signal::Signal;
 use super::spec::{Command, Shutdown};
 
@@ -16,6 +17,8 @@ pub const SPAWN_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
     Command(Command),
+    /// Type this into its terminal.
+    Keys(Vec<u8>),
     Signal(Signal, Scope),
     /// No grace was allowed.
     Kill,
@@ -30,6 +33,9 @@ impl Shutdown {
         }
         if let Some(command) = &self.command {
             return Ask::Command(command.clone());
+        }
+        if !self.send_keys.is_empty() {
+            return Ask::Keys(keys::bytes(&self.send_keys));
         }
         let (signal, scope) = self.signal_and_scope();
         Ask::Signal(signal, scope)

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::ProbeResult;
 use super::connect::late;
-use crate::contain::{Containment, HelperEnd, HelperOutput, StageRequest, run_helper};
+use crate::contain::{Containment, HelperEnd, HelperOutput, SpawnRequest, run_helper};
 use crate::domain::exit::ExitStatus;
 
 /// Runs `command` in a group of its own, which is killed after `timeout`.
 pub(super) async fn check(
     containment: &Containment,
-    command: &StageRequest,
+    command: &SpawnRequest,
     timeout: Duration,
 ) -> ProbeResult {
     match run_helper(containment, command, timeout).await {

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::connect::late;
 use super::http::HttpProbe;
 use super::{ProbeError, ProbeResult, exec, file, tcp};
-use crate::contain::{Containment, StageRequest};
+use crate::contain::{Containment, SpawnOptions, SpawnRequest, StageRequest};
 use crate::domain::id::RunId;
 use crate::domain::pace;
 use crate::domain::spec::{Check, Probe};
@@ -33,6 +33,8 @@ pub struct Surroundings {
     pub environment: Vec<(OsString, OsString)>,
     /// Of the unit: `exec` checks run there, and a relative `file` is looked for there.
     pub working_dir: PathBuf,
+    /// `exec` checks get these.
+    pub options: SpawnOptions,
     pub taps: Arc<dyn TapSource>,
 }
 
@@ -65,7 +67,7 @@ enum Kind {
     },
     Exec {
         containment: Containment,
-        command: StageRequest,
+        command: SpawnRequest,
     },
     File(PathBuf),
     Log(Tap),
@@ -86,11 +88,12 @@ impl Prober {
             },
             Check::Exec(command) => Kind::Exec {
                 containment: surroundings.containment.clone(),
-                command: StageRequest {
+                command: SpawnRequest::command(StageRequest {
                     argv: command.argv().into_iter().map(OsString::from).collect(),
                     environment: surroundings.environment.clone(),
                     working_dir: surroundings.working_dir.clone(),
-                },
+                })
+                .with_options(surroundings.options.clone()),
             },
             Check::File(path) => Kind::File(surroundings.working_dir.join(path)),
             Check::Log(pattern) => {

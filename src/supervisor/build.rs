@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::event_loop::Incoming;
-use super::request;
 use super::runner::Tools;
+use super::{bounds, request};
 use crate::contain::SpawnRequest;
 use crate::domain::exit::ExitStatus;
 use crate::domain::id::{RunId, UnitName};
@@ -111,7 +111,7 @@ async fn build(
         return Ok(());
     };
     let group = Arc::new(tools.containment.named_group(&format!("{unit}.aux")));
-    let request = request_of(tools, unit, spec, command);
+    let request = request_of(tools, unit, spec, command)?;
     // Spawning holds its thread up until exec is done.
     let spawning = Arc::clone(&group);
     let spawned = tokio::task::spawn_blocking(move || spawning.spawn(&request)).await;
@@ -165,7 +165,13 @@ async fn build(
     result
 }
 
-fn request_of(tools: &Tools, unit: &UnitName, spec: &UnitSpec, command: &Command) -> SpawnRequest {
+fn request_of(
+    tools: &Tools,
+    unit: &UnitName,
+    spec: &UnitSpec,
+    command: &Command,
+) -> Result<SpawnRequest, String> {
     let environment = request::environment(&tools.environment, unit, spec);
-    SpawnRequest::command(request::stage(command, spec, &environment))
+    let request = SpawnRequest::command(request::stage(command, spec, &environment));
+    Ok(request.with_options(bounds::helper_options(spec)?))
 }

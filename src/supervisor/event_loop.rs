@@ -4,20 +4,24 @@
 //! but the three things that it may be woken by.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::deadlines::Deadlines;
 use super::handle::{Answered, Handle};
 use super::host::Host;
 use super::publisher::Publisher;
+use super::stats::Looking;
+use super::terminal::Terminals;
 use crate::domain;
 use crate::domain::admission::{Answer, Denial};
 use crate::domain::change::{Change, What};
 use crate::domain::effect::Effect;
 use crate::domain::event::{Command, CommandId, Event, Fact};
 use crate::domain::id::{RunId, UnitName};
+use crate::domain::plan::Plan;
 use crate::domain::set::UnitSet;
 use crate::domain::watch::Told;
 use crate::watch::Watcher;
@@ -44,12 +48,16 @@ pub(super) fn spawn<H: Host>(
     let (inbox, incoming) = mpsc::unbounded_channel();
     let publisher = Publisher::new(set.snapshot());
     let started = Instant::now();
+    let (plans, plan) = watch::channel(Arc::clone(set.plan()));
     let handle = Handle {
         inbox: inbox.clone(),
         snapshots: publisher.snapshots(),
         changes: publisher.change_sender(),
         started,
         watcher,
+        plan,
+        looking: Looking::default(),
+        terminals: Terminals::default(),
     };
     let event_loop = EventLoop {
         set,
@@ -62,6 +70,7 @@ pub(super) fn spawn<H: Host>(
         next_command: CommandId(0),
         effects: Vec::new(),
         started,
+        plans,
         finished: false,
     };
     tokio::spawn(event_loop.run());
@@ -80,6 +89,7 @@ struct EventLoop<H> {
     next_command: CommandId,
     effects: Vec<Effect>,
     started: Instant,
+    plans: watch::Sender<Arc<Plan>>,
     finished: bool,
 }
 
@@ -93,7 +103,10 @@ impl<H: Host> EventLoop<H> {
             let passed = self.now();
             self.publisher
                 .publish_if_due(Instant::now(), passed, &mut self.set);
-            let deadline = self.deadlines.next().map(|at| self.started + at.0);
+            let deadline = self
+                .deadlines
+                .next()
+                .map(|at| self.started + at.since_start());
             let publication = self.publisher.due();
             tokio::select! {
                 biased;
@@ -110,7 +123,7 @@ impl<H: Host> EventLoop<H> {
     }
 
     fn now(&self) -> domain::time::Instant {
-        domain::time::Instant(self.started.elapsed())
+        domain::time::Instant::after_start(self.started.elapsed())
     }
 
     fn take(&mut self, incoming: Incoming) {
@@ -170,6 +183,7 @@ impl<H: Host> EventLoop<H> {
                 } => {
                     self.host.stop_command(run, command, limit);
                 }
+                Effect::TypeKeys { run, keys } => self.host.type_keys(run, keys),
                 Effect::Kill { run } => self.host.kill(run),
                 Effect::Watch { unit, spec } => self.host.watch(&unit, &spec),
                 Effect::Unwatch { unit } => self.host.unwatch(&unit),
@@ -194,6 +208,8 @@ impl<H: Host> EventLoop<H> {
                 }
                 Effect::Arm(armed) => self.deadlines.arm(armed),
                 Effect::Reply { id, answer } => {
+                    // Before who reloads is answered.
+                    self.publish_plan();
                     if let Some(reply) = self.replies.remove(&id) {
                         // Whoever asked may have gone.
                         let revision = self.publisher.next();
@@ -204,6 +220,17 @@ impl<H: Host> EventLoop<H> {
                 Effect::Finish(_) => self.finished = true,
             }
         }
+    }
+
+    fn publish_plan(&self) {
+        let plan = self.set.plan();
+        self.plans.send_if_modified(|published| {
+            let is_new = !Arc::ptr_eq(published, plan);
+            if is_new {
+                *published = Arc::clone(plan);
+            }
+            is_new
+        });
     }
 
     /// The last snapshot holds the verdict; who still asks is told.

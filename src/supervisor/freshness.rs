@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use super::request;
-use super::runner::Tools;
-use crate::contain::{HelperEnd, run_helper};
+use tokio::sync::mpsc;
+
+use super::runner::{Ask, Tools};
+use super::{bounds, request};
+use crate::contain::{HelperEnd, SpawnRequest, run_helper};
 use crate::domain::exit::ExitStatus;
 use crate::domain::spec::UnitSpec;
 use crate::watch::{Staleness, staleness};
@@ -21,17 +23,40 @@ pub(super) enum Freshness {
     Stale,
     /// It need not, and why.
     UpToDate(String),
-    /// It was stopped before that was known.
-    Interrupted,
+    /// It was stopped before that was known; the same in words.
+    Interrupted(String),
+}
+
+/// Whether the task has anything to do; whatever stops it meanwhile ends the question.
+pub(super) async fn ask(
+    spec: &UnitSpec,
+    tools: &Tools,
+    environment: &[(OsString, OsString)],
+    asked: &mut mpsc::UnboundedReceiver<Ask>,
+) -> Freshness {
+    if spec.freshness.is_none() {
+        return Freshness::Stale;
+    }
+    let judging = judge(spec, tools, environment);
+    tokio::pin!(judging);
+    loop {
+        tokio::select! {
+            judged = &mut judging => return judged,
+            ask = asked.recv() => match ask {
+                Some(Ask::Signal(..) | Ask::Kill | Ask::StopCommand(..) | Ask::TypeKeys(_))
+                | None => {
+                    return Freshness::Interrupted("stopped before it was started".to_owned());
+                }
+                // There is nothing to probe yet.
+                Some(Ask::StartProbe(_) | Ask::SlowProbe(_) | Ask::StopProbe(_)) => {}
+            },
+        }
+    }
 }
 
 /// A task is up to date if its outputs are newer than its inputs, or its `status` command
 /// succeeds.
-pub(super) async fn judge(
-    spec: &UnitSpec,
-    tools: &Tools,
-    environment: &[(OsString, OsString)],
-) -> Freshness {
+async fn judge(spec: &UnitSpec, tools: &Tools, environment: &[(OsString, OsString)]) -> Freshness {
     let Some(freshness) = &spec.freshness else {
         return Freshness::Stale;
     };
@@ -46,7 +71,11 @@ pub(super) async fn judge(
         return Freshness::Stale;
     };
     let stage = request::stage(status, spec, environment);
-    match run_helper(&tools.containment, &stage, STATUS_LIMIT).await {
+    let Ok(options) = bounds::helper_options(spec) else {
+        return Freshness::Stale;
+    };
+    let request = SpawnRequest::command(stage).with_options(options);
+    match run_helper(&tools.containment, &request, STATUS_LIMIT).await {
         Ok(output) if output.end == HelperEnd::Exited(ExitStatus::SUCCESS) => {
             Freshness::UpToDate("its `status` command succeeded".to_owned())
         }

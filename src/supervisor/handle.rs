@@ -5,11 +5,15 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::event_loop::Incoming;
+use super::stats::Looking;
+use super::terminal::Terminals;
 use crate::domain::admission::Answer;
-use crate::domain::change::Change;
+use crate::domain::change::{Change, What};
 use crate::domain::event::Command;
 use crate::domain::id::Revision;
+use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::stats::StackStats;
 use crate::domain::time;
 use crate::watch::Watcher;
 
@@ -35,6 +39,9 @@ pub struct Handle {
     pub(super) changes: broadcast::Sender<Change>,
     pub(super) started: tokio::time::Instant,
     pub(super) watcher: Watcher,
+    pub(super) plan: watch::Receiver<Arc<Plan>>,
+    pub(super) looking: Looking,
+    pub(super) terminals: Terminals,
 }
 
 impl Handle {
@@ -58,10 +65,23 @@ impl Handle {
         answer.await.map_err(|_| Gone)
     }
 
+    /// Tells the faces of something that no unit did.
+    pub fn announce(&self, what: What) {
+        let at = self.now();
+        // Nobody listens: nobody misses it.
+        let _ = self.changes.send(Change { at, what });
+    }
+
+    /// What is run at the moment.
+    #[must_use]
+    pub fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.plan.borrow())
+    }
+
     /// The time in the stack. A snapshot's own is that of the last event before it.
     #[must_use]
     pub fn now(&self) -> time::Instant {
-        time::Instant(self.started.elapsed())
+        time::Instant::after_start(self.started.elapsed())
     }
 
     /// The latest state and those that follow; closes after the one that holds the verdict.
@@ -74,6 +94,19 @@ impl Handle {
     #[must_use]
     pub fn watcher(&self) -> &Watcher {
         &self.watcher
+    }
+
+    /// What the live runs use. It is sampled for as long as anybody holds such a receiver:
+    /// at once, and then about once a second.
+    #[must_use]
+    pub fn stats(&self) -> watch::Receiver<Arc<StackStats>> {
+        self.looking.subscribe()
+    }
+
+    /// What the units' terminals show, and the way to type for them.
+    #[must_use]
+    pub fn terminals(&self) -> &Terminals {
+        &self.terminals
     }
 
     /// Each change from now on.

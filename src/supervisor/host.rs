@@ -2,8 +2,6 @@
 //! runs on.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +10,13 @@ use tokio::sync::mpsc;
 use super::build::Builds;
 use super::event_loop::Incoming;
 use super::runner::{self, Ask, Tools};
-use crate::contain::{Containment, Scope as ContainScope};
+use crate::contain::Scope as ContainScope;
 use crate::domain::effect::Scope;
 use crate::domain::event::ProbeRole;
 use crate::domain::id::{RunId, UnitName};
 use crate::domain::signal::Signal;
 use crate::domain::spec::{Command, UnitSpec};
 use crate::domain::watch::Told;
-use crate::logs::MemoryStore;
 use crate::watch::{Report, Watcher};
 
 /// Does what is to be done to runs. Nothing here waits: what comes of it is reported to the
@@ -31,6 +28,7 @@ pub(super) trait Host: Send + 'static {
     fn stop_probe(&mut self, run: RunId, role: ProbeRole);
     fn signal(&mut self, run: RunId, signal: Signal, scope: Scope);
     fn stop_command(&mut self, run: RunId, command: Command, limit: Duration);
+    fn type_keys(&mut self, run: RunId, keys: Vec<u8>);
     fn kill(&mut self, run: RunId);
     fn watch(&mut self, unit: &UnitName, spec: &Arc<UnitSpec>);
     fn unwatch(&mut self, unit: &UnitName);
@@ -52,10 +50,7 @@ pub(super) struct Runners {
 impl Runners {
     pub(super) fn new(
         inbox: mpsc::UnboundedSender<Incoming>,
-        containment: Containment,
-        store: MemoryStore,
-        environment: Vec<(OsString, OsString)>,
-        folder: PathBuf,
+        tools: Arc<Tools>,
         watcher: Watcher,
     ) -> Self {
         let reports = inbox.clone();
@@ -65,12 +60,6 @@ impl Runners {
                 Report::Changed(unit, changed) => Incoming::Watch(unit, Told::Changed(changed)),
                 Report::Notice(text) => Incoming::Notice(text),
             });
-        });
-        let tools = Arc::new(Tools {
-            containment,
-            store,
-            environment,
-            folder,
         });
         Self {
             builds: Builds::new(inbox.clone(), Arc::clone(&tools)),
@@ -125,6 +114,10 @@ impl Host for Runners {
 
     fn stop_command(&mut self, run: RunId, command: Command, limit: Duration) {
         self.ask(run, Ask::StopCommand(command, limit));
+    }
+
+    fn type_keys(&mut self, run: RunId, keys: Vec<u8>) {
+        self.ask(run, Ask::TypeKeys(keys));
     }
 
     fn kill(&mut self, run: RunId) {

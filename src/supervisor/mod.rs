@@ -14,6 +14,7 @@
 //! Log lines do not come through here: a runner pumps them into the store, and faces pull
 //! them from there.
 
+mod bounds;
 mod build;
 mod deadlines;
 mod event_loop;
@@ -25,6 +26,9 @@ mod request;
 mod runner;
 #[cfg(test)]
 mod scripted_host;
+mod stats;
+mod streams;
+mod terminal;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +45,9 @@ use crate::watch::Watcher;
 pub use crate::watch::{Backend, Ignored, PathStatus, UnitWatch, Why, WhyUnit};
 pub use handle::{Answered, Gone, Handle};
 use host::Runners;
+use runner::Tools;
+use stats::LiveGroups;
+pub use terminal::{Input, TerminalEvent, TerminalStream, Terminals};
 
 /// What a stack runs with.
 #[derive(Debug)]
@@ -63,14 +70,18 @@ pub fn start(settings: Settings) -> Handle {
     let set = UnitSet::new(&settings.plan, settings.options, settings.seed);
     let watcher = Watcher::new(settings.folder.clone());
     let told = watcher.clone();
-    event_loop::spawn(set, watcher, |inbox| {
-        Runners::new(
-            inbox,
-            settings.containment,
-            settings.store,
-            settings.environment,
-            settings.folder,
-            told,
-        )
-    })
+    let tools = Arc::new(Tools {
+        containment: settings.containment,
+        store: settings.store,
+        environment: settings.environment,
+        folder: settings.folder,
+        groups: LiveGroups::default(),
+        terminals: Terminals::default(),
+    });
+    let (groups, terminals) = (tools.groups.clone(), tools.terminals.clone());
+    let mut handle = event_loop::spawn(set, watcher, |inbox| Runners::new(inbox, tools, told));
+    handle.terminals = terminals;
+    let looking = handle.looking.clone();
+    tokio::spawn(looking.sample(groups, handle.started, handle.snapshots()));
+    handle
 }

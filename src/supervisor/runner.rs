@@ -22,9 +22,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::event_loop::{Incoming, report};
 use super::freshness::{self, Freshness};
-use super::request;
+use super::stats::{LiveGroups, LiveRun};
+use super::streams::Streams;
+use super::terminal::{Input, Terminals};
+use super::{bounds, request};
 use crate::contain::{
-    Containment, Group, HelperEnd, Output, Pipe, Running, Scope, SpawnError, run_helper,
+    Containment, Group, HelperEnd, Running, Scope, SpawnError, SpawnRequest, run_helper,
 };
 use crate::domain::event::{Fact, ProbeResult, ProbeRole};
 use crate::domain::exit::ExitStatus;
@@ -32,9 +35,10 @@ use crate::domain::health::probe_of;
 use crate::domain::id::{RunId, UnitName};
 use crate::domain::outcome::{Member, RunStatus};
 use crate::domain::signal::Signal;
-use crate::domain::spec::{Command, Program, UnitSpec};
+use crate::domain::spec::{Command, Program, Tty, UnitSpec};
 use crate::domain::stop::REAP_LIMIT;
-use crate::logs::{LogSink as _, MemoryStore, Origin, Stream, pump};
+use crate::domain::terminal::TerminalSize;
+use crate::logs::{LogSink as _, MemoryStore, Origin, Stream};
 use crate::probe::{Prober, Surroundings};
 
 /// What all runners share.
@@ -45,6 +49,8 @@ pub(super) struct Tools {
     pub environment: Vec<(OsString, OsString)>,
     /// Of the stack's main file.
     pub folder: PathBuf,
+    pub groups: LiveGroups,
+    pub terminals: Terminals,
 }
 
 /// What a runner is asked.
@@ -53,6 +59,7 @@ pub(super) enum Ask {
     Signal(Signal, Scope),
     Kill,
     StopCommand(Command, Duration),
+    TypeKeys(Vec<u8>),
     StartProbe(ProbeRole),
     SlowProbe(ProbeRole),
     StopProbe(ProbeRole),
@@ -66,6 +73,8 @@ const LAST_WORD_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long after SIGKILL the members that are left are named: before they count as stuck.
 const SURVIVORS_AFTER: Duration = REAP_LIMIT.saturating_sub(Duration::from_millis(500));
+
+const INTERRUPTED: &str = "the spawn was interrupted";
 
 /// Starts the runner of `run`.
 pub(super) fn spawn(
@@ -151,30 +160,29 @@ impl Runner {
         if let Err(error) = self.ready_probes() {
             return Fact::SpawnFailed { error };
         }
-        match self.judge_freshness().await {
+        let fresh = freshness::ask(&self.spec, &self.tools, &self.environment, &mut self.asked);
+        match fresh.await {
             Freshness::Stale => {}
             Freshness::UpToDate(reason) => return Fact::UpToDate { reason },
-            Freshness::Interrupted => {
-                let error = "stopped before it was started".to_owned();
-                return Fact::SpawnFailed { error };
-            }
+            Freshness::Interrupted(error) => return Fact::SpawnFailed { error },
         }
-        let group = Arc::new(self.tools.containment.named_group(&self.group_name));
-        let mut running = match self.execute(&group).await {
-            Ok(running) => running,
+        let (group, mut running) = match self.execute().await {
+            Ok(spawned) => spawned,
             Err(error) => return Fact::SpawnFailed { error },
         };
-        let (stop_pumps, stopped) = watch::channel(false);
-        let mut pumps = JoinSet::new();
-        for output in running.take_outputs() {
-            self.pump(output, &stopped, &mut pumps);
-        }
+        let note = self.noter();
+        let mut streams = Streams::connect(self.run, &self.spec, &self.tools, &mut running, note);
+        let live = LiveRun::new(&self.tools.groups, self.run, &self.group_name, &group);
         self.report(Fact::Spawned { pid: running.pid() });
 
         let statuses = self.until(&group, running.exited()).await;
         let status = RunStatus(statuses.unwrap_or_else(|_| vec![ExitStatus::Code(-1)]));
         let empty = group.is_empty().await.unwrap_or(false);
-        self.report(Fact::LeaderExited { status, empty });
+        self.look_for_want_of_memory(&group, &status);
+        self.report(Fact::LeaderExited {
+            status: status.clone(),
+            empty,
+        });
         let mut noted = false;
         while let Err(error) = self.until(&group, group.emptied()).await {
             // It could not be told just now; the group may not be empty.
@@ -184,13 +192,12 @@ impl Runner {
             self.pause(&group).await;
         }
 
+        drop(live);
+        self.look_for_want_of_memory(&group, &status);
         self.probes.clear();
-        stop_pumps.send_replace(true);
-        let drained = timeout(DRAIN_LIMIT, async {
-            while pumps.join_next().await.is_some() {}
-        });
-        // After the limit the pumps are dropped, which closes their streams.
-        let _ = drained.await;
+        // After the limit the streams are dropped, which closes them.
+        let _ = timeout(DRAIN_LIMIT, streams.drain()).await;
+        drop(streams);
         // A stop command that saw the run end may still have its last word to say.
         let spoken = timeout(LAST_WORD_LIMIT, async {
             while self.helpers.join_next().await.is_some() {}
@@ -204,36 +211,78 @@ impl Runner {
         Fact::Reaped
     }
 
-    /// Whether the task has anything to do; whatever stops it meanwhile ends the question.
-    async fn judge_freshness(&mut self) -> Freshness {
-        if self.spec.freshness.is_none() {
-            return Freshness::Stale;
+    /// What the run is to be started as, and the group that is to hold it.
+    async fn prepare(&self) -> Result<(SpawnRequest, Arc<Group>), String> {
+        let size = match self.spec.tty {
+            Tty::Full => self.tools.terminals.screen(self.run.instance).begin(),
+            Tty::No | Tty::Output => TerminalSize::DEFAULT,
+        };
+        let (spec, tools) = (Arc::clone(&self.spec), Arc::clone(&self.tools));
+        let (name, environment) = (self.group_name.clone(), self.environment.clone());
+        // Users are looked up in files, and limits are written to some.
+        let reads = spec.user.is_some() || spec.limits.is_some();
+        let prepare = move || {
+            let (options, mut warnings) = bounds::options(&spec, size)?;
+            let request = request::spawn_request(&spec, &environment).with_options(options);
+            let (group, unenforced) = bounds::group(&tools.containment, &name, &spec)?;
+            warnings.extend(unenforced);
+            Ok((request, Arc::new(group), warnings))
+        };
+        let (request, group, warnings) = if reads {
+            let prepared = tokio::task::spawn_blocking(prepare).await;
+            prepared.unwrap_or_else(|_| Err(INTERRUPTED.to_owned()))?
+        } else {
+            prepare()?
+        };
+        for warning in warnings {
+            self.note(&format!("warning: {warning}"));
         }
-        let judging = freshness::judge(&self.spec, &self.tools, &self.environment);
-        tokio::pin!(judging);
-        loop {
+        Ok((request, group))
+    }
+
+    /// Spawning holds its thread up until exec is done, so it has one of its own. An exec may
+    /// hang (a file system that does not answer): a kill ends it, everything else that is
+    /// asked meanwhile is done when it is over.
+    async fn execute(&mut self) -> Result<(Arc<Group>, Running), String> {
+        let (request, group) = self.prepare().await?;
+        let spawning = Arc::clone(&group);
+        let mut spawned = tokio::task::spawn_blocking(move || spawning.spawn(&request));
+        let mut later = Vec::new();
+        let mut heard = true;
+        let spawned = loop {
+            let survivors = self.name_survivors_at;
             tokio::select! {
-                judged = &mut judging => return judged,
-                ask = self.asked.recv() => match ask {
-                    Some(Ask::Signal(..) | Ask::Kill | Ask::StopCommand(..)) | None => {
-                        return Freshness::Interrupted;
+                spawned = &mut spawned => break spawned,
+                ask = self.asked.recv(), if heard => match ask {
+                    Some(Ask::Kill) => self.answer(Ask::Kill, &group),
+                    Some(ask) => later.push(ask),
+                    None => {
+                        heard = false;
+                        let _ = group.kill();
                     }
-                    // There is nothing to probe yet.
-                    Some(Ask::StartProbe(_) | Ask::SlowProbe(_) | Ask::StopProbe(_)) => {}
                 },
+                () = at(survivors) => {
+                    self.name_survivors_at = None;
+                    self.name_survivors(&group).await;
+                }
             }
+        };
+        match spawned {
+            Ok(Ok(running)) => {
+                for ask in later {
+                    self.answer(ask, &group);
+                }
+                Ok((group, running))
+            }
+            Ok(Err(error)) => Err(spawn_error(&error, &self.spec)),
+            Err(_) => Err(INTERRUPTED.to_owned()),
         }
     }
 
-    /// Spawning holds its thread up until exec is done, so it has one of its own.
-    async fn execute(&self, group: &Arc<Group>) -> Result<Running, String> {
-        let request = request::spawn_request(&self.spec, &self.environment);
-        let group = Arc::clone(group);
-        let spawned = tokio::task::spawn_blocking(move || group.spawn(&request)).await;
-        match spawned {
-            Ok(Ok(running)) => Ok(running),
-            Ok(Err(error)) => Err(spawn_error(&error, &self.spec)),
-            Err(_) => Err("the spawn was interrupted".to_owned()),
+    fn look_for_want_of_memory(&self, group: &Group, status: &RunStatus) {
+        let fine = status.0.iter().all(|&status| status == ExitStatus::SUCCESS);
+        if !fine && group.oom_kills().is_some_and(|kills| kills > 0) {
+            self.report(Fact::OutOfMemory);
         }
     }
 
@@ -280,6 +329,7 @@ impl Runner {
                 self.name_survivors_at = Some(Instant::now() + SURVIVORS_AFTER);
             }
             Ask::StopCommand(command, limit) => self.stop_command(&command, limit),
+            Ask::TypeKeys(keys) => self.type_keys(keys),
             Ask::StartProbe(role) => self.start_probe(role),
             Ask::SlowProbe(role) => {
                 if let Some(probing) = self.probes.get(&role) {
@@ -311,6 +361,7 @@ impl Runner {
             containment: self.tools.containment.clone(),
             environment: self.environment.clone(),
             working_dir: self.spec.working_dir.clone(),
+            options: bounds::helper_options(&self.spec)?,
             taps: Arc::new(self.tools.store.clone()),
         };
         for role in ProbeRole::ALL {
@@ -347,13 +398,34 @@ impl Runner {
         probing.task = Some(task);
     }
 
+    fn type_keys(&mut self, keys: Vec<u8>) {
+        let (run, inbox, note) = (self.run, self.inbox.clone(), self.noter());
+        let terminals = self.tools.terminals.clone();
+        self.helpers.spawn(async move {
+            let keys = Input::Bytes(keys.into());
+            if let Err(denial) = terminals.send(run.instance, keys).await {
+                note(&format!("shutdown.send_keys: {denial}"));
+                report(&inbox, run, Fact::StopCommandFailed);
+            }
+        });
+    }
+
     fn stop_command(&mut self, command: &Command, limit: Duration) {
         let containment = self.tools.containment.clone();
         let stage = request::stage(command, &self.spec, &self.environment);
+        let helper = bounds::helper_options(&self.spec)
+            .map(|options| SpawnRequest::command(stage).with_options(options));
         let note = self.noter();
         let (run, inbox, store) = (self.run, self.inbox.clone(), self.tools.store.clone());
         self.helpers.spawn(async move {
-            let (failed, said) = match run_helper(&containment, &stage, limit).await {
+            let ended = match &helper {
+                Ok(helper) => run_helper(&containment, helper, limit).await,
+                Err(error) => {
+                    note(&format!("shutdown.command: {error}"));
+                    return report(&inbox, run, Fact::StopCommandFailed);
+                }
+            };
+            let (failed, said) = match ended {
                 Ok(output) => match output.end {
                     HelperEnd::Exited(ExitStatus::SUCCESS) => (None, output.tail),
                     HelperEnd::Exited(status) => (Some(status.to_string()), output.tail),
@@ -379,36 +451,12 @@ impl Runner {
         });
     }
 
-    fn pump(&self, output: Output, stopped: &watch::Receiver<bool>, pumps: &mut JoinSet<()>) {
-        let stream = match output.pipe {
-            Pipe::Stdout => Stream::Stdout,
-            Pipe::Stderr => Stream::Stderr,
-        };
-        let writer = self.tools.store.open(Origin {
-            run: self.run,
-            stage: u16::try_from(output.stage).unwrap_or(u16::MAX),
-            stream,
-        });
-        let mut stopped = stopped.clone();
-        let note = self.noter();
-        pumps.spawn(async move {
-            let stop = async move {
-                if stopped.wait_for(|&stop| stop).await.is_err() {
-                    pending::<()>().await;
-                }
-            };
-            if let Err(error) = pump(output.fd, writer, stop).await {
-                note(&error.to_string());
-            }
-        });
-    }
-
     /// Writes what pk itself has to say of the run into its log.
     fn note(&self, text: &str) {
         self.noter()(text);
     }
 
-    fn noter(&self) -> impl Fn(&str) + Send + use<> {
+    fn noter(&self) -> impl Fn(&str) + Clone + Send + use<> {
         let store = self.tools.store.clone();
         let origin = Origin {
             run: self.run,

@@ -137,6 +137,10 @@ impl Host for ScriptedHost {
         self.note("command", run);
     }
 
+    fn type_keys(&mut self, run: RunId, _keys: Vec<u8>) {
+        self.note("type", run);
+    }
+
     fn kill(&mut self, run: RunId) {
         self.note("kill", run);
         let silent = self.runs.get(&run).is_some_and(|(_, script)| script.hangs);

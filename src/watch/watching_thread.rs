@@ -137,7 +137,7 @@ impl Eye {
     }
 
     fn now(&self) -> Instant {
-        Instant(self.started.elapsed())
+        Instant::after_start(self.started.elapsed())
     }
 
     fn answer(&mut self, ask: Ask) {

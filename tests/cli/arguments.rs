@@ -122,11 +122,11 @@ fn what_is_not_done_yet_is_refused_by_name() {
 services:
   api:
     command: touch ran
-    tty: true
-    stdin: true
+    foreground: true
+    logs: {file: out}
   other:
     command: touch ran
-    nice: 5
+    on: {ready: 'true'}
 ";
     let refused = Pk::stack(yaml, ["up", "api"]);
     let ran = refused.path("ran");
@@ -134,8 +134,8 @@ services:
         .code(2)
         .stdout("")
         .stderr(
-            "error: pk.yaml:4:5: `tty` of `api` is not supported by `pk up` in this version yet\n\
-             error: pk.yaml:5:5: `stdin` of `api` is not supported by `pk up` in this version yet\n",
+            "error: pk.yaml:4:5: `foreground` of `api` is not supported by `pk up` in this version yet\n\
+             error: pk.yaml:5:5: `logs` of `api` is not supported by `pk up` in this version yet\n",
         )
         .run();
     assert!(!ran.exists());

@@ -126,6 +126,14 @@ impl Story {
                 self.killing = true;
                 Some(stack(Tone::Warning, "killing what is left".to_owned()))
             }
+            What::Reloaded(difference) => {
+                let text = format!("reloaded: {}", crate::cli::words::difference(difference));
+                Some(stack(Tone::Plain, text))
+            }
+            What::ReloadRefused { reason } => {
+                let text = format!("not reloaded, all stays as it was: {reason}");
+                Some(stack(Tone::Bad, text))
+            }
         }
     }
 
@@ -147,7 +155,7 @@ impl Story {
         }
         if let UnitChange::Stopping { stop } = change {
             let text = self.stopping(stop);
-            let tone = match stop {
+            let tone = match **stop {
                 Stop::Failed(_) => Tone::Bad,
                 _ => Tone::Plain,
             };
@@ -282,7 +290,7 @@ impl Known {
                 failure,
             } => {
                 (self.running, self.ready) = (false, false);
-                (self.exit, self.failing) = (None, failure.clone());
+                (self.exit, self.failing) = (None, failure.as_deref().cloned());
                 let of = budget.map_or_else(String::new, |budget| format!("/{budget}"));
                 let why = failure
                     .as_ref()
@@ -293,7 +301,7 @@ impl Known {
             }
             UnitChange::Ended { outcome, ran_for } => {
                 (self.running, self.ready) = (false, false);
-                self.outcome = Some(outcome.clone());
+                self.outcome = Some((**outcome).clone());
                 if std::mem::take(&mut self.up_to_date) {
                     return None;
                 }

@@ -60,7 +60,7 @@ pub fn render(
         out.push_str(&format!("\n{}\n", painter.warning(&safe(&head))));
     }
     let skipped: Vec<&str> = skipped.iter().map(|unit| unit.name.as_str()).collect();
-    let took = short_duration(snapshot.at.0);
+    let took = short_duration(snapshot.at.since_start());
     let head = format!("{} ended after {took}", snapshot.name);
     out.push_str(&format!("\n{}\n", painter.bold(&head)));
     append_names("failed", &failed, |text| painter.bad(text), &mut out);
@@ -78,6 +78,7 @@ fn has_run(failure: &Failure) -> bool {
         Failure::Spawn(_) | Failure::SpawnTimeout(_) => false,
         Failure::Exit(_)
         | Failure::Stage { .. }
+        | Failure::OutOfMemory { .. }
         | Failure::TimedOut(_)
         | Failure::NotReady { .. }
         | Failure::Startup(_)
@@ -175,6 +176,8 @@ mod tests {
             up_to_date: None,
             watch: None,
             wait: None,
+            tty: crate::domain::spec::Tty::No,
+            takes_input: false,
             status: String::new(),
         };
         view.status = crate::domain::explain::status(&view);

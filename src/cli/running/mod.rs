@@ -5,13 +5,15 @@
 //!                                                               └─► show, logs
 //! ```
 //!
-//! Nothing here reads the file: a stack can be stopped however broken that is meanwhile.
+//! Nothing here reads the file: a stack can be stopped however broken that is meanwhile. A
+//! reload is done by the process that runs the stack.
 
 pub mod args;
 
 pub mod act;
 pub mod join;
 pub mod logs;
+pub mod reload;
 pub mod show;
 pub mod wait;
 pub mod watch;

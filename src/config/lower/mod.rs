@@ -110,6 +110,15 @@ fn lower(unit: &UnitNode, node: &Node, raw: &RawUnit, cx: &mut Cx<'_>) -> Lowere
         .shutdown
         .as_ref()
         .map_or_else(Shutdown::default, |raw| policy::shutdown(raw, &shell, cx));
+    if let Some(keys) = raw.shutdown.as_ref().and_then(|raw| raw.send_keys.as_ref())
+        && !spec.takes_input()
+    {
+        cx.say(
+            Diagnostic::meaning(keys.key, "`send_keys` for a unit that reads no keys")
+                .label("there is nowhere to type them")
+                .help("add `tty: true`, or `stdin: true`"),
+        );
+    }
     spec.watch = raw
         .watch
         .as_ref()

@@ -237,7 +237,8 @@ record! {
         signal: SignalName,
         /// Run instead of the signal.
         command: RawCommand,
-        /// Keys typed into the terminal instead of the signal.
+        /// Keys typed instead of the signal, such as `C-c`, `Enter`, `Escape`; other text as
+        /// it is. The unit needs `tty: true` or `stdin: true`.
         send_keys: OneOrMany<Text>,
         /// The grace period. Default: 10s.
         timeout: Span,

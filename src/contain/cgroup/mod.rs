@@ -225,6 +225,13 @@ impl Cgroup {
     }
 
     /// Whether cgroups were made below it.
+    /// From `memory.events`, which is there with the memory controller alone.
+    pub fn oom_kills(&self) -> Option<u64> {
+        let text = fs::read_to_string(self.path.join("memory.events")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+        line?.trim().parse().ok()
+    }
+
     pub fn has_children(&self) -> io::Result<bool> {
         // As for any folder: itself, its name, and one for each folder in it.
         Ok(rustix::fs::fstat(&self.dir)?.st_nlink > 2)

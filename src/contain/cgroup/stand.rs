@@ -179,7 +179,11 @@ impl Stand {
     }
 
     /// A cgroup that holds processes passes no controller on (`cgroups(7)`), so this process
-    /// goes into a leaf, unless its cgroup is the root, which may.
+    /// goes into a leaf, unless its cgroup is the root, which may. Those that it descends from
+    /// and that execute the same program go with it: they are this pk, too.
+    ///
+    /// The kernel refuses by itself only some controllers where there are processes. Others
+    /// it lets be enabled, and turns the cgroup into one below which no process can live.
     fn enable_in_own(&self, controller: &'static str) -> Result<(), LimitError> {
         let path = || self.own.clone();
         let refused = |cause| LimitError::Refused {
@@ -187,35 +191,80 @@ impl Stand {
             path: path(),
             cause,
         };
+        let occupied = || LimitError::Occupied {
+            controller,
+            path: path(),
+        };
         let mut leaf = self.leaf.lock().unwrap_or_else(PoisonError::into_inner);
-        match switch_on(&self.own, controller) {
-            Err(error) if is_busy(&error) && leaf.is_none() => {}
-            Err(error) if is_busy(&error) => {
-                return Err(LimitError::Occupied {
-                    controller,
-                    path: path(),
-                });
-            }
-            other => return other.map_err(refused),
+        let is_root = !self.own.join("cgroup.type").exists();
+        if is_root || lists(&self.own.join("cgroup.subtree_control"), controller) {
+            return switch_on(&self.own, controller).map_err(refused);
         }
-        let to = self.own.join(format!("{}{LEAF}", name_of(getpid())));
-        fs::create_dir(&to)
-            .and_then(|()| fs::write(to.join("cgroup.procs"), "0"))
-            .map_err(refused)?;
-        let _lock = lock(&to).ok().flatten();
-        *leaf = Some(Leaf { path: to, _lock });
-        switch_on(&self.own, controller).map_err(|error| {
-            if is_busy(&error) {
+        if leaf.is_none() {
+            *leaf = Some(Leaf::enter(&self.own).map_err(refused)?);
+        }
+        let switched = match is_occupied(&self.own) {
+            Ok(false) => switch_on(&self.own, controller),
+            Ok(true) => Err(Errno::BUSY.into()),
+            Err(error) => Err(error),
+        };
+        switched.map_err(|error| {
+            if !passes_on(&self.own) {
                 go_back(&self.own, &mut leaf);
-                LimitError::Occupied {
-                    controller,
-                    path: path(),
-                }
+            }
+            if is_busy(&error) {
+                occupied()
             } else {
                 refused(error)
             }
         })
     }
+}
+
+impl Leaf {
+    /// Makes one below `own`, and goes there with those that are this pk, too.
+    fn enter(own: &Path) -> io::Result<Self> {
+        let path = own.join(format!("{}{LEAF}", name_of(getpid())));
+        fs::create_dir(&path)?;
+        let leaf = Self {
+            _lock: lock(&path).ok().flatten(),
+            path,
+        };
+        let procs = leaf.path.join("cgroup.procs");
+        for pid in same_program() {
+            // One that has just ended, or that may not be moved, shows afterwards.
+            let _ = fs::write(&procs, pid.as_raw_nonzero().to_string());
+        }
+        Ok(leaf)
+    }
+}
+
+/// This process, and those that it descends from for as long as they execute what it does.
+fn same_program() -> Vec<Pid> {
+    let program = |pid: Pid| rustix::fs::stat(format!("/proc/{}/exe", pid.as_raw_nonzero())).ok();
+    let own = program(getpid());
+    let mut found = vec![getpid()];
+    let mut next = rustix::process::getppid();
+    while let (Some(pid), Some(own)) = (next, &own) {
+        let same = program(pid)
+            .is_some_and(|other| (other.st_dev, other.st_ino) == (own.st_dev, own.st_ino));
+        if !same || found.contains(&pid) {
+            break;
+        }
+        found.push(pid);
+        next = census::row(pid).and_then(|row| Pid::from_raw(row.parent));
+    }
+    found
+}
+
+fn is_occupied(cgroup: &Path) -> io::Result<bool> {
+    Ok(!fs::read_to_string(cgroup.join("cgroup.procs"))?.is_empty())
+}
+
+/// Whether it has any controller enabled for those below it.
+fn passes_on(cgroup: &Path) -> bool {
+    fs::read_to_string(cgroup.join("cgroup.subtree_control"))
+        .is_ok_and(|text| !text.trim().is_empty())
 }
 
 impl Drop for Stand {
@@ -242,11 +291,12 @@ impl Drop for Stand {
 }
 
 fn go_back(own: &Path, leaf: &mut Option<Leaf>) {
-    if let Some(leaf) = leaf.take()
-        && fs::write(own.join("cgroup.procs"), "0").is_ok()
-    {
-        let _ = fs::remove_dir(leaf.path);
+    let Some(leaf) = leaf.take() else { return };
+    let there = fs::read_to_string(leaf.path.join("cgroup.procs")).unwrap_or_default();
+    for pid in there.lines() {
+        let _ = fs::write(own.join("cgroup.procs"), pid);
     }
+    let _ = fs::remove_dir(leaf.path);
 }
 
 fn switch_on(cgroup: &Path, controller: &str) -> io::Result<()> {

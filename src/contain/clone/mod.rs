@@ -36,11 +36,11 @@ use super::fault::{self, Call};
 use super::file_limit;
 use super::request::SpawnOptions;
 use super::user::User;
-use call::{CloneArgs, clone3};
-pub(super) use child::ChildStep;
-use child::{Close, Task};
+pub(super) use call::{CloneArgs, clone3};
+pub(super) use child::{ChildStep, Close, Task};
 use slots::Slots;
-use stack::{BlockedSignals, Stack};
+pub(super) use stack::BlockedSignals;
+use stack::Stack;
 
 /// A process to make.
 #[derive(Debug)]
@@ -54,6 +54,8 @@ pub(super) struct NewProcess<'a> {
     pub stdin: Option<BorrowedFd<'a>>,
     pub stdout: BorrowedFd<'a>,
     pub stderr: BorrowedFd<'a>,
+    /// Its stderr is a terminal, which is to be that of its session.
+    pub takes_terminal: bool,
     pub options: &'a SpawnOptions,
 }
 
@@ -128,6 +130,7 @@ pub(super) fn spawn(
         dir: process.dir.as_ptr(),
         place: process.place,
         stdio: [stdin, stdout, stderr],
+        takes_terminal: process.takes_terminal,
         procs: procs.map_or(-1, |_| joining),
         close: match share {
             true => Close::Unshare(slots.numbers().into_iter().max().unwrap_or(-1)),
@@ -263,7 +266,7 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
 }
 
 /// `/dev/null`, open for good.
-fn null() -> io::Result<BorrowedFd<'static>> {
+pub(super) fn null() -> io::Result<BorrowedFd<'static>> {
     static NULL: OnceLock<OwnedFd> = OnceLock::new();
     if let Some(null) = NULL.get() {
         return Ok(null.as_fd());

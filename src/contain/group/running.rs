@@ -1,10 +1,12 @@
 //! The processes of one request, for whoever waits for them.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::contain::child::Child;
 use crate::contain::error::ContainError;
 use crate::contain::spawn::Output;
+use crate::contain::terminal::Terminal;
 use crate::domain::exit::ExitStatus;
 
 /// The processes of one request and where their output comes out.
@@ -12,6 +14,8 @@ use crate::domain::exit::ExitStatus;
 pub struct Running {
     pub(super) children: Vec<Arc<Child>>,
     pub(super) outputs: Vec<Output>,
+    pub(super) input: Option<OwnedFd>,
+    pub(super) terminal: Option<Terminal>,
 }
 
 impl Running {
@@ -27,6 +31,18 @@ impl Running {
     /// the last. Empty after the first call.
     pub fn take_outputs(&mut self) -> Vec<Output> {
         std::mem::take(&mut self.outputs)
+    }
+
+    /// The write end of the first stage's input, non-blocking, if it was asked for. `None`
+    /// after the first call.
+    pub fn take_input(&mut self) -> Option<OwnedFd> {
+        self.input.take()
+    }
+
+    /// The terminal of the programs, if one was asked for: there are no pipes then. `None`
+    /// after the first call.
+    pub fn take_terminal(&mut self) -> Option<Terminal> {
+        self.terminal.take()
     }
 
     /// Resolves once every stage has ended, with their statuses in order. Descendants may

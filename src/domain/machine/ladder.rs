@@ -78,7 +78,12 @@ impl Machine {
         } else {
             self.spec.shutdown.ask()
         };
-        self.publish(UnitChange::Stopping { stop: stop.clone() }, ctx);
+        self.publish(
+            UnitChange::Stopping {
+                stop: Box::new(stop.clone()),
+            },
+            ctx,
+        );
         let rung = self.climb(run, ask, ctx);
         self.set_phase(Phase::Stopping { run, stop, rung }, ctx);
     }
@@ -94,6 +99,7 @@ impl Machine {
                     limit,
                 });
             }
+            Ask::Keys(keys) => ctx.effects.push(Effect::TypeKeys { run, keys }),
             Ask::Signal(signal, scope) => {
                 ctx.effects.push(Effect::Signal { run, signal, scope });
             }

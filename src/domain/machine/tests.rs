@@ -106,6 +106,13 @@ fn phases() -> Vec<(&'static str, Bench)> {
     let up = [wait.clone(), Input::Go, spawned];
     let running = || plain().after(&up);
     let ready = || running().after(&[probed(ProbeRole::Readiness, true)]);
+    let again = [
+        exits(1, true),
+        reaped.clone(),
+        Input::Deadline(DeadlineKind::Backoff),
+    ];
+    let restarted = || ready().after(&again).after(&up[1..]);
+    let restarted = || restarted().after(&[probed(ProbeRole::Readiness, true)]);
     let stopping = || running().after(&[Input::Stop(Stop::Requested)]);
     let killed = || running().after(&[Input::Kill(Stop::Requested)]);
     vec![
@@ -114,6 +121,7 @@ fn phases() -> Vec<(&'static str, Bench)> {
         ("starting", plain().after(&up[..2])),
         ("running, not ready", running()),
         ("running, ready", ready()),
+        ("running, ready after a restart", restarted()),
         (
             "running, its leader gone (lifetime: group)",
             Bench::new(|spec| spec.lifetime = Lifetime::Group)
@@ -233,6 +241,7 @@ fn inputs() -> Vec<(String, Option<bool>, Input)> {
         ("exit 0, empty", exits(0, true)),
         ("exit 1, empty", exits(1, true)),
         ("exit 1, stragglers", exits(1, false)),
+        ("out of memory", Input::Fact(Fact::OutOfMemory)),
         ("stop command failed", Input::Fact(Fact::StopCommandFailed)),
         ("reaped", Input::Fact(Fact::Reaped)),
         ("survivors", Input::Fact(Fact::Survivors(vec![member]))),
@@ -249,6 +258,50 @@ fn inputs() -> Vec<(String, Option<bool>, Input)> {
         ));
     }
     inputs
+}
+
+#[test]
+fn a_run_that_fails_for_want_of_memory_says_so() {
+    let wait = Input::Wait { renew: false };
+    let spawned = Input::Fact(Fact::Spawned { pid: 7 });
+    let starved = Input::Fact(Fact::OutOfMemory);
+    let reaped = Input::Fact(Fact::Reaped);
+    let up = [wait, Input::Go, spawned];
+    let bench = || {
+        Bench::new(|spec| {
+            spec.limits = Some(crate::domain::spec::Limits {
+                memory: Some(64 << 20),
+                ..Default::default()
+            });
+            spec.restart = Default::default();
+        })
+        .after(&up)
+        .after(std::slice::from_ref(&starved))
+    };
+    let outcome = |bench: Bench| match bench.machine.phase() {
+        Phase::Exited(outcome) => outcome.to_string(),
+        Phase::Idle
+        | Phase::Waiting
+        | Phase::Starting { .. }
+        | Phase::Running { .. }
+        | Phase::Stopping { .. }
+        | Phase::Reaping { .. }
+        | Phase::Backoff { .. } => panic!("it is not over"),
+    };
+    let failed = bench().after(&[exits(137, true), reaped.clone()]);
+    assert_eq!(
+        outcome(failed),
+        "failed: out of memory (limit 64MiB): exit code 137"
+    );
+    // One that got over it has not failed.
+    let fine = bench().after(&[exits(0, true), reaped.clone()]);
+    assert_eq!(outcome(fine), "completed");
+    // What befell one run is not held against the next.
+    let next = bench()
+        .after(&[exits(0, true), reaped.clone()])
+        .after(&up)
+        .after(&[exits(1, true), reaped]);
+    assert_eq!(outcome(next), "failed: exit code 1");
 }
 
 #[test]
@@ -350,11 +403,16 @@ fn effect(effect: &Effect) -> String {
             Scope::Leader => format!("{signal} to leader"),
         },
         Effect::StopCommand { .. } => "StopCommand".into(),
+        Effect::TypeKeys { .. } => "TypeKeys".into(),
         Effect::Kill { .. } => "Kill".into(),
         Effect::Arm(armed) => format!("Arm {:?}", armed.deadline.kind),
         Effect::Publish(change) => match &change.what {
             What::Unit { change, .. } => format!("+{}", publication(change)),
-            What::ShuttingDown(_) | What::Killing | What::Notice(_) => "of the set".into(),
+            What::ShuttingDown(_)
+            | What::Killing
+            | What::Notice(_)
+            | What::Reloaded(_)
+            | What::ReloadRefused { .. } => "of the set".into(),
         },
         Effect::Watch { .. }
         | Effect::Unwatch { .. }

@@ -115,6 +115,8 @@ impl UnitSet {
                 .then(|| self.watch_view(&instance.unit))
                 .flatten(),
             wait: self.wait(instance),
+            tty: spec.tty,
+            takes_input: spec.takes_input(),
             status: String::new(),
         };
         view.status = explain::status(&view);

@@ -176,6 +176,7 @@ impl Life<'_> {
             Effect::Signal { run, .. }
             | Effect::Kill { run }
             | Effect::StopCommand { run, .. }
+            | Effect::TypeKeys { run, .. }
             | Effect::StartProbe { run, .. }
             | Effect::SlowProbe { run, .. } => (run, false),
             Effect::StopProbe { run, .. } => (run, ended == Some(*run)),
@@ -198,8 +199,10 @@ impl Life<'_> {
         match self.world.runs.get(run) {
             Some(state) if !state.ended || late => Ok(()),
             Some(_) => violation("target", format!("{effect:?} of a run that has ended")),
-            // A start and a stop in one step.
-            None if self.set.machine(run.instance).is_some() => Ok(()),
+            // Starts come last: what else follows from an event may speak against them.
+            None if self.set.machine(run.instance).is_some() => {
+                violation("start", format!("{run} starts and {effect:?} in one step"))
+            }
             None => violation("target", format!("{effect:?} of no run")),
         }
     }

@@ -169,7 +169,7 @@ impl World {
                 }
             }
             Effect::Signal { run, signal, scope } => self.ask(*run, *signal, *scope),
-            Effect::StopCommand { run, .. } => {
+            Effect::StopCommand { run, .. } | Effect::TypeKeys { run, .. } => {
                 let Some(state) = self.runs.get_mut(run) else {
                     return;
                 };
@@ -185,7 +185,7 @@ impl World {
             }
             Effect::Kill { run } => self.kill(*run),
             Effect::Arm(armed) => {
-                let at = u64::try_from(armed.at.0.as_millis()).unwrap_or(u64::MAX);
+                let at = u64::try_from(armed.at.since_start().as_millis()).unwrap_or(u64::MAX);
                 let at = at.saturating_add_signed(-self.skew);
                 let late = self.rng.u64(1..4);
                 self.schedule(at.saturating_add(late), Next::Deadline(armed.deadline));

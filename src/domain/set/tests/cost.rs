@@ -27,6 +27,7 @@ fn start(units: impl IntoIterator<Item = UnitSpec>) -> (usize, Duration) {
                 | Effect::StopProbe { .. }
                 | Effect::Signal { .. }
                 | Effect::StopCommand { .. }
+                | Effect::TypeKeys { .. }
                 | Effect::Kill { .. }
                 | Effect::Arm(_)
                 | Effect::Watch { .. }

@@ -55,6 +55,7 @@ impl Stack {
                 Effect::Spawn { name, .. } => format!("spawn {name}"),
                 Effect::Signal { run, signal, .. } => format!("{signal} {}", name(run)),
                 Effect::StopCommand { run, .. } => format!("stop command {}", name(run)),
+                Effect::TypeKeys { run, .. } => format!("type keys {}", name(run)),
                 Effect::Kill { run } => format!("kill {}", name(run)),
                 Effect::Build { unit, .. } => format!("build {unit}"),
                 Effect::CancelBuild { unit, .. } => format!("cancel build {unit}"),
