@@ -11,7 +11,8 @@
 //! | [`contain`] | the only one that spawns, signals or is `unsafe` | domain's names |
 //! | [`logs`] | lines from pipes to readers | domain |
 //! | [`probe`] | one file per kind of check | domain, contain, logs |
-//! | [`supervisor`] | the one event loop, one runner per run | domain, contain, logs, probe |
+//! | [`watch`] | which files changed, told once and truly | domain, contain, logs |
+//! | [`supervisor`] | the one event loop, one runner per run | domain, contain, logs, probe, watch |
 //! | [`control`] | the port that every face uses, here and over a socket | domain, logs, supervisor |
 //! | [`cli`] | arguments, output, exit codes; puts all together | everything |
 //!
@@ -39,6 +40,13 @@
 //! reaped. The restart policy decides between *backoff* and *exited*; dependents follow;
 //! the publisher tells the faces.
 //!
+//! # A file is saved
+//!
+//! The one watcher hears of it, waits until the burst of changes is over, and compares what
+//! the files hold with what they held. What differs goes as one event to the event loop. The
+//! set decides: build first, restart, signal, hold; and dependents only where the file says
+//! so.
+//!
 //! # A log line
 //!
 //! A runner's pump reads a chunk from the pipe, the splitter cuts it, the store keeps it
@@ -53,3 +61,4 @@ pub mod domain;
 pub mod logs;
 pub mod probe;
 pub mod supervisor;
+pub mod watch;

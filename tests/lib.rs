@@ -17,3 +17,4 @@ mod probe;
 mod processes;
 mod up;
 mod vm;
+mod watch;

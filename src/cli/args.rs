@@ -67,6 +67,9 @@ pub enum Command {
     Wait(running::Wait),
     Stats(running::StatsArgs),
     Attach(running::Attach),
+    /// See and steer what the units of the running stack watch.
+    #[command(subcommand)]
+    Watch(running::Watch),
     Reload(running::Reload),
     Check(Check),
     Convert(Convert),
@@ -124,6 +127,12 @@ pub struct Up {
     /// ready.
     #[arg(long)]
     pub ci: bool,
+    /// Go on after all units have ended, as long as one of them watches files.
+    #[arg(long, conflicts_with = "no_watch")]
+    pub watch: bool,
+    /// Do not watch files, whatever the file says.
+    #[arg(long)]
+    pub no_watch: bool,
     /// Reload whenever the file, or one that it includes, is saved.
     #[arg(long)]
     pub reload: bool,

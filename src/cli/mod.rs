@@ -44,7 +44,7 @@ use exit::End;
 use output::Output;
 use running::act::Then;
 use running::args::{Awaited, Form};
-use running::{act, lend, logs, reload, show, stats, wait};
+use running::{act, lend, logs, reload, show, stats, wait, watch};
 
 use crate::domain::event::Command as Ask;
 
@@ -124,6 +124,7 @@ fn run(cli: &Cli, output: &Output) -> End {
         Command::Wait(args) => wait::wait(place, args, output),
         Command::Stats(args) => stats::stats(place, args, output),
         Command::Attach(args) => lend::attach(place, &args.unit, output),
+        Command::Watch(args) => watch::watch(place, args, output),
         Command::Reload(args) => reload::ask(place, *args, output),
         Command::Completions(args) => {
             let mut text = Vec::new();

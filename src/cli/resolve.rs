@@ -71,6 +71,8 @@ pub fn up(args: &args::Up, plan: Arc<Plan>) -> Result<Wanted, Vec<Mistake>> {
         keep: args.keep_project,
         ends_with: from.clone(),
         code_from: from,
+        no_watch: args.no_watch,
+        kept_by_watch: args.watch,
     };
     Ok(Wanted {
         plan,
@@ -113,6 +115,7 @@ pub fn run(args: &args::Run, plan: Arc<Plan>) -> Result<Wanted, Vec<Mistake>> {
         selection,
         ends_with: (!args.keep).then(|| name.clone()),
         code_from: Some(name),
+        no_watch: true,
         ..Options::default()
     };
     Ok(Wanted {

@@ -8,7 +8,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::ptr;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -16,6 +16,31 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::domain::signal::Signal;
+
+/// The session of a process, or of this one. `None`: it is gone, or its session began
+/// outside this pid namespace, where the kernel gives it no number.
+pub(super) fn session_of(pid: Option<Pid>) -> Option<Pid> {
+    // SAFETY: getsid takes a number and touches no memory of ours.
+    Pid::from_raw(unsafe { libc::getsid(pid.map_or(0, |pid| pid.as_raw_nonzero().get())) })
+        .filter(is_number)
+}
+
+/// The process group of a process; `None` as for its session.
+pub(super) fn group_of(pid: Pid) -> Option<Pid> {
+    // SAFETY: getpgid takes a number and touches no memory of ours.
+    Pid::from_raw(unsafe { libc::getpgid(pid.as_raw_nonzero().get()) }).filter(is_number)
+}
+
+/// The session that a terminal controls; `None` also if it is no terminal.
+pub(super) fn session_of_terminal(terminal: BorrowedFd<'_>) -> Option<Pid> {
+    // SAFETY: the descriptor is open for as long as it is borrowed.
+    Pid::from_raw(unsafe { libc::tcgetsid(terminal.as_raw_fd()) }).filter(is_number)
+}
+
+/// An error is a negative number.
+fn is_number(pid: &Pid) -> bool {
+    pid.as_raw_nonzero().get() > 0
+}
 
 /// `kill(2)` on a whole group.
 pub(super) fn signal_group(group: Pid, signal: Signal) -> io::Result<()> {

@@ -21,7 +21,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 use super::changes::{Changes, Told};
-use super::port::{ControlPort, Reply, TerminalReply};
+use super::port::{ControlPort, Found, PortError, Reply, TerminalReply, UnitWatch, Why};
 use super::protocol::{Act, Lines, State};
 use super::reload::{ReloadAsk, ReloadReply};
 use super::remote;
@@ -35,8 +35,8 @@ use crate::domain::stats::StackStats;
 use crate::domain::terminal::TerminalSize;
 use crate::domain::time::Instant;
 use crate::logs::{
-    Cursor, Extent, Found, Gap, LogLine, LogSource, MemoryStore, OpenLine, Page, Search, Selection,
-    Start,
+    Cursor, Extent, Found as Matches, Gap, LogLine, LogSource, MemoryStore, OpenLine, Page, Search,
+    Selection, Start,
 };
 
 /// How many lines that were there before are brought along where the stack ran already.
@@ -233,7 +233,7 @@ impl LogSource for Paced {
         self.store.extent(selection)
     }
 
-    fn search(&self, search: &mut Search, keep: usize) -> Found {
+    fn search(&self, search: &mut Search, keep: usize) -> Matches {
         self.store.search(search, keep)
     }
 
@@ -304,6 +304,20 @@ impl ControlPort for FeedPort {
 
     fn reload(&self, ask: ReloadAsk) -> ReloadReply<'_> {
         Box::pin(async move { remote::reloaded(self.post("/v1/reload", &ask).await) })
+    }
+
+    fn watched(&self, units: Vec<UnitName>) -> Found<'_, Vec<UnitWatch>> {
+        Box::pin(async move {
+            let socket = self.socket.as_deref().ok_or(PortError::Unsupported)?;
+            remote::watched(socket, &units).await
+        })
+    }
+
+    fn why_watched(&self, path: PathBuf) -> Found<'_, Why> {
+        Box::pin(async move {
+            let socket = self.socket.as_deref().ok_or(PortError::Unsupported)?;
+            remote::why_watched(socket, &path).await
+        })
     }
 
     fn stats(&self) -> watch::Receiver<Arc<StackStats>> {

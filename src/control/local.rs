@@ -1,16 +1,17 @@
 //! The port to a stack in the same process.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::changes::Changes;
-use super::port::{ControlPort, PortError, Reply, TerminalReply};
+use super::port::{ControlPort, Found, PortError, Reply, TerminalReply, UnitWatch, Why};
 use super::reload::{Reload, ReloadAsk, ReloadError, ReloadReply, Reloader};
 use super::terminal::{Input, TerminalWatch};
 use crate::domain::change::What;
 use crate::domain::event::Command;
-use crate::domain::id::InstanceId;
+use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::{Snapshot, UnitView};
 use crate::domain::spec::Tty;
@@ -98,6 +99,20 @@ impl ControlPort for LocalPort {
 
     fn changes(&self) -> Changes {
         self.handle.changes().into()
+    }
+
+    fn watched(&self, units: Vec<UnitName>) -> Found<'_, Vec<UnitWatch>> {
+        Box::pin(async move {
+            let status = self.handle.watcher().status(units).await;
+            status.map_err(|_| PortError::Gone)
+        })
+    }
+
+    fn why_watched(&self, path: PathBuf) -> Found<'_, Why> {
+        Box::pin(async move {
+            let why = self.handle.watcher().why(&path).await;
+            why.map_err(|_| PortError::Gone)
+        })
     }
 
     fn now(&self) -> Instant {

@@ -41,7 +41,10 @@ pub use changes::Changes;
 pub use feed_port::FeedPort;
 pub use local::LocalPort;
 pub use openapi::openapi;
-pub use port::{Answered, ControlPort, PortError, Reply, TerminalReply};
+pub use port::{
+    Answered, Backend, ControlPort, Ignored, PathStatus, PortError, Reply, TerminalReply,
+    UnitWatch, Why, WhyUnit,
+};
 pub use record::Record;
 pub use reload::{BadFiles, Read, Reload, ReloadAsk, ReloadError, ReloadReply, Reloaded};
 pub use remote::RemotePort;

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
+use super::port::{UnitWatch, Why};
 use super::protocol::{
     Act, ChangesPage, ChangesQuery, Drawn, FeedQuery, Lines, LogPage, LogQuery, Problem, State,
-    Taken, Typed, Written,
+    Taken, Typed, WatchQuery, WhyQuery, Written,
 };
 use super::record::Record;
 use super::reload::{ReloadAsk, Reloaded};
@@ -49,6 +50,12 @@ pub fn openapi() -> Value {
              Last-Event-ID); `resync` where some were lost, so that a state should be taken; \
              `end` once the stack has ended.",
         ).asks::<ChangesQuery>().streams().done() },
+        "/v1/watch": { "get": operation(
+            types, "watched", "Which files are watched, for whom, and what is left out.",
+        ).asks::<WatchQuery>().gives::<Vec<UnitWatch>>().done() },
+        "/v1/watch/why": { "post": operation(
+            types, "why_watched", "Whether a change of a file would count, and by which rule.",
+        ).takes::<WhyQuery>().gives::<Why>().done() },
         "/v1/logs": {
             "get": operation(types, "logs", "A page of lines.")
                 .asks::<LogQuery>().gives::<LogPage>().done(),

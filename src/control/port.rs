@@ -1,5 +1,6 @@
 //! The port that every face uses.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -9,14 +10,14 @@ use super::changes::Changes;
 use super::reload::{ReloadAsk, ReloadError, ReloadReply};
 use super::terminal::{Input, TerminalError, TerminalWatch};
 use crate::domain::event::Command;
-use crate::domain::id::InstanceId;
+use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::TerminalSize;
 use crate::domain::time::Instant;
 use crate::logs::LogSource;
 
-pub use crate::supervisor::Answered;
+pub use crate::supervisor::{Answered, Backend, Ignored, PathStatus, UnitWatch, Why, WhyUnit};
 
 /// Why a command got no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +35,8 @@ pub enum PortError {
 /// The answer to a command, when it comes.
 pub type Reply<'a> = Pin<Box<dyn Future<Output = Result<Answered, PortError>> + Send + 'a>>;
 
+/// What is found out, when it is.
+pub type Found<'a, T> = Pin<Box<dyn Future<Output = Result<T, PortError>> + Send + 'a>>;
 /// The answer about a terminal, when it comes.
 pub type TerminalReply<'a, T> = Pin<Box<dyn Future<Output = Result<T, TerminalError>> + Send + 'a>>;
 
@@ -59,6 +62,12 @@ pub trait ControlPort: Send + Sync + std::fmt::Debug {
     /// What the units write.
     fn logs(&self) -> Arc<dyn LogSource>;
 
+    /// Which files are watched for these units, or, where none is named, for all.
+    fn watched(&self, units: Vec<UnitName>) -> Found<'_, Vec<UnitWatch>>;
+
+    /// Whether a change of that file would count, for whom, and by which rule. A path that is
+    /// not absolute is below the stack's folder.
+    fn why_watched(&self, path: PathBuf) -> Found<'_, Why>;
     /// What the live runs use. It is sampled only while anybody looks: hold the receiver for
     /// as long as it is shown, and drop it then. A sample comes at once, the next soon after
     /// (rates need two), then one a second. What the receiver holds at first may be empty.

@@ -9,6 +9,8 @@
 //!  POST /v1/reload           ReloadAsk                                 Reloaded
 //!  GET  /v1/changes          what changed, from a place on             ChangesPage
 //!  GET  /v1/changes/stream   each change (SSE: change, resync, end)
+//!  GET  /v1/watch            which files are watched                   [UnitWatch]
+//!  POST /v1/watch/why        whether a file would count                Why
 //!  GET  /v1/logs             a page of lines, from a place on          LogPage
 //!  GET  /v1/feed             all of it in order (SSE: snapshot, lines, change, resync, end)
 //!  GET  /v1/stats/stream     what the runs use (SSE: stats, end)       StackStats
@@ -79,6 +81,18 @@ pub enum Act {
         unit: UnitName,
         replicas: u32,
     },
+    /// Of no unit by name: of all that watch.
+    PauseWatch {
+        #[serde(default)]
+        units: Vec<UnitName>,
+    },
+    ResumeWatch {
+        #[serde(default)]
+        units: Vec<UnitName>,
+    },
+    Attend {
+        on: bool,
+    },
     Shutdown {
         #[serde(default = "graceful")]
         how: Shutdown,
@@ -106,6 +120,9 @@ impl From<Act> for Command {
             Act::Enable { units } => Self::Enable(units),
             Act::Disable { units } => Self::Disable(units),
             Act::Scale { unit, replicas } => Self::Scale { unit, replicas },
+            Act::PauseWatch { units } => Self::PauseWatch(units),
+            Act::ResumeWatch { units } => Self::ResumeWatch(units),
+            Act::Attend { on } => Self::Attend(on),
             Act::Shutdown { how, cause } => Self::Shutdown(how, cause),
         }
     }
@@ -124,6 +141,9 @@ impl Act {
             Command::Enable(units) => Self::Enable { units },
             Command::Disable(units) => Self::Disable { units },
             Command::Scale { unit, replicas } => Self::Scale { unit, replicas },
+            Command::PauseWatch(units) => Self::PauseWatch { units },
+            Command::ResumeWatch(units) => Self::ResumeWatch { units },
+            Command::Attend(on) => Self::Attend { on },
             Command::Reload(_) => return None,
             Command::Shutdown(how, cause) => Self::Shutdown { how, cause },
         })
@@ -211,6 +231,7 @@ impl Problem {
             Denial::NotAUnit(_)
             | Denial::NoReplicas(_)
             | Denial::NameTaken(_)
+            | Denial::NotWatching(_)
             | Denial::FixedPort { .. } => ErrorCode::Denied,
         };
         let mut problem = Self::new(code, denial.to_string());
@@ -237,6 +258,23 @@ pub struct ChangesPage {
     pub after: String,
     /// So many were lost before the first of these: take a state.
     pub missed: u64,
+}
+
+/// Whose watches are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WatchQuery {
+    /// Units by name, with commas between; left out: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<String>,
+}
+
+/// Which file is asked about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WhyQuery {
+    /// Absolute, or below the stack's folder.
+    pub path: String,
 }
 
 /// Which lines are wanted.

@@ -10,7 +10,7 @@
 //! What a face reads it reads here, at once: tasks bring it. They end with the stack, or
 //! with the port.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::changes::{Changes, Told};
-use super::port::{Answered, ControlPort, PortError, Reply, TerminalReply};
-use super::protocol::{Act, ErrorCode, LogPage, LogQuery, State, Taken};
+use super::port::{Answered, ControlPort, Found, PortError, Reply, TerminalReply, UnitWatch, Why};
+use super::protocol::{Act, ErrorCode, LogPage, LogQuery, State, Taken, WhyQuery};
 use super::reload::{ReloadAsk, ReloadError, ReloadReply, Reloaded};
 use super::remote_live::{self, RemoteStats};
 use super::terminal::{Input, TerminalError, TerminalWatch};
@@ -241,6 +241,34 @@ async fn follow_logs(socket: PathBuf, store: MemoryStore) {
     }
 }
 
+fn failed(error: &WireError) -> PortError {
+    match error {
+        WireError::Gone => PortError::Gone,
+        WireError::Refused(problem) => PortError::Refused(problem.message.clone()),
+        WireError::Garbled(_) | WireError::Silent => PortError::Refused(error.to_string()),
+    }
+}
+
+pub(super) async fn watched(
+    socket: &Path,
+    units: &[UnitName],
+) -> Result<Vec<UnitWatch>, PortError> {
+    let names: Vec<&str> = units.iter().map(UnitName::as_str).collect();
+    let path = match names[..] {
+        [] => "/v1/watch".to_owned(),
+        [..] => format!("/v1/watch?units={}", names.join(",")),
+    };
+    wire::get(socket, &path).await.map_err(|e| failed(&e))
+}
+
+pub(super) async fn why_watched(socket: &Path, path: &Path) -> Result<Why, PortError> {
+    let query = WhyQuery {
+        path: path.to_string_lossy().into_owned(),
+    };
+    let answer = wire::post(socket, "/v1/watch/why", &query).await;
+    answer.map_err(|error| failed(&error))
+}
+
 impl ControlPort for RemotePort {
     fn command(&self, command: Command) -> Reply<'_> {
         Box::pin(async move {
@@ -277,6 +305,14 @@ impl ControlPort for RemotePort {
             store
         });
         Arc::new(store.clone())
+    }
+
+    fn watched(&self, units: Vec<UnitName>) -> Found<'_, Vec<UnitWatch>> {
+        Box::pin(async move { watched(&self.socket, &units).await })
+    }
+
+    fn why_watched(&self, path: PathBuf) -> Found<'_, Why> {
+        Box::pin(async move { why_watched(&self.socket, &path).await })
     }
 
     fn stats(&self) -> watch::Receiver<Arc<StackStats>> {

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use super::history::History;
 use super::port::{ControlPort, PortError};
-use super::protocol::{Act, ErrorCode, MAX_BODY, Problem, Taken};
+use super::protocol::{Act, ErrorCode, MAX_BODY, Problem, Taken, WatchQuery, WhyQuery};
 use super::record::Record;
 use super::reload::{ReloadAsk, ReloadError};
 use super::{feed, live, log_pages, openapi, streams};
@@ -107,6 +107,8 @@ pub(super) fn router(served: Arc<Served>) -> Router {
             get(log_pages::by_query).post(log_pages::by_body),
         )
         .route("/v1/feed", get(feed::feed))
+        .route("/v1/watch", get(watched))
+        .route("/v1/watch/why", post(why_watched))
         .route("/v1/stats/stream", get(live::stats))
         .route("/v1/units/{unit}/terminal/stream", get(live::terminal))
         .route("/v1/units/{unit}/terminal/size", post(live::size))
@@ -159,6 +161,38 @@ async fn command(
             answer,
             revision: answered.revision,
         })),
+    }
+}
+
+async fn watched(
+    State(served): Shared,
+    asked: Result<Asked<WatchQuery>, Problem>,
+) -> Result<Response, Problem> {
+    let units = asked?.0.units.unwrap_or_default();
+    let names = units.split(',').filter(|name| !name.is_empty());
+    let names = names.map(crate::domain::id::UnitName::from).collect();
+    match served.port.watched(names).await {
+        Ok(watched) => Ok(json(&watched)),
+        Err(error) => Err(unanswered(&served, &error)),
+    }
+}
+
+async fn why_watched(
+    State(served): Shared,
+    asked: Result<Body<WhyQuery>, Problem>,
+) -> Result<Response, Problem> {
+    match served.port.why_watched(asked?.0.path.into()).await {
+        Ok(why) => Ok(json(&why)),
+        Err(error) => Err(unanswered(&served, &error)),
+    }
+}
+
+fn unanswered(served: &Served, error: &PortError) -> Problem {
+    match error {
+        PortError::Gone => Problem::denied(Denial::Ended, served.snapshot().revision),
+        PortError::Unsupported | PortError::Refused(_) => {
+            Problem::new(ErrorCode::Internal, error.to_string())
+        }
     }
 }
 

@@ -47,6 +47,10 @@ pub enum Reason {
     NotDisabled,
     #[error("already disabled")]
     AlreadyDisabled,
+    #[error("already paused")]
+    AlreadyPaused,
+    #[error("not paused")]
+    NotPaused,
     #[error("nothing changes")]
     Unchanged,
 }
@@ -69,6 +73,8 @@ pub enum Denial {
     NotAUnit(UnitName),
     #[error("`{0}` has no `replicas`, so its one instance bears its name")]
     NoReplicas(UnitName),
+    #[error("`{0}` watches no files")]
+    NotWatching(UnitName),
     #[error("another unit bears the name of an instance of `{0}`")]
     NameTaken(UnitName),
     #[error("`{unit}` has a fixed port, which two instances cannot share")]

@@ -12,6 +12,7 @@ use super::phase::Stop;
 use super::plan::PlanDifference;
 use super::text::{duration, opt_duration};
 use super::time::Instant;
+use super::watch::{FileChange, Reaction};
 
 /// One difference between two snapshots.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -35,6 +36,8 @@ pub enum What {
     Killing,
     /// A process had moved itself out of every group, and was killed for it.
     Stray { pid: u32, name: String },
+    /// Something that those who run the stack should know.
+    Notice(String),
     /// It went over to what its files say now.
     Reloaded(Box<PlanDifference>),
     /// Its files were saved, and it stays as it was.
@@ -92,6 +95,26 @@ pub enum UnitChange {
         #[serde(default, with = "opt_duration")]
         #[schemars(with = "Option<String>")]
         ran_for: Option<Duration>,
+    },
+    /// Files that it watches changed.
+    FilesChanged {
+        files: FileChange,
+        reaction: Reaction,
+    },
+    /// The command that must succeed first has not; the old run goes on.
+    BuildFailed {
+        files: FileChange,
+        failure: String,
+    },
+    /// It writes this file itself, so the file is not reacted to any more.
+    WatchMuted {
+        path: String,
+    },
+    WatchPaused,
+    WatchResumed,
+    /// It was not run: what it makes is up to date, and why.
+    UpToDate {
+        reason: String,
     },
     /// A reload brought or took it.
     Added,

@@ -57,6 +57,34 @@ pub enum Effect {
     },
     /// Tell the set when the time has come; replaces the former one of that kind.
     Arm(Armed),
+    /// Watch what the spec names; replaces what was watched for that unit.
+    Watch {
+        unit: UnitName,
+        spec: Arc<UnitSpec>,
+    },
+    Unwatch {
+        unit: UnitName,
+    },
+    /// Run the command that must succeed before changed files are acted on; its end is told
+    /// by [`Told::Built`](super::watch::Told).
+    Build {
+        unit: UnitName,
+        number: u64,
+        /// Whose log takes its output.
+        run: RunId,
+        spec: Arc<UnitSpec>,
+    },
+    /// End it at once.
+    CancelBuild {
+        unit: UnitName,
+        number: u64,
+    },
+    /// Tell [`Told::HoldOver`](super::watch::Told) after so long.
+    HoldWatch {
+        unit: UnitName,
+        number: u64,
+        limit: Duration,
+    },
     Reply {
         id: CommandId,
         answer: Answer,

@@ -5,6 +5,7 @@ use super::outcome::{Member, RunStatus};
 use super::plan::Plan;
 use super::signal::Signal;
 use super::time::Instant;
+use super::watch::Told;
 
 /// Something happened, or somebody wants something.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub enum Event {
     Fact { run: RunId, fact: Fact },
     /// Its time has come.
     Deadline(Deadline),
+    /// The watch of a unit reports.
+    Watch { unit: UnitName, told: Told },
     /// Somebody asks; the answer is an [`Effect::Reply`](super::effect::Effect::Reply).
     Command { id: CommandId, command: Command },
 }
@@ -29,6 +32,8 @@ pub enum Fact {
         role: ProbeRole,
         result: ProbeResult,
     },
+    /// There is no process, and none is needed: what the task makes is up to date, and why.
+    UpToDate { reason: String },
     /// The leader, or every stage of a pipeline, has exited.
     LeaderExited {
         status: RunStatus,
@@ -155,6 +160,14 @@ pub enum Command {
         unit: UnitName,
         replicas: u32,
     },
+    /// Hold what changed files would do; of no unit by name: of all that watch.
+    PauseWatch(Vec<UnitName>),
+    /// Undo [`Command::PauseWatch`], and react again to files that were taken for a unit's
+    /// own doing.
+    ResumeWatch(Vec<UnitName>),
+    /// Whether somebody looks on who would see a file change: while so, units that watch
+    /// keep the stack up.
+    Attend(bool),
     /// Go over to another plan.
     Reload(std::sync::Arc<Plan>),
     Shutdown(Shutdown, ShutdownCause),

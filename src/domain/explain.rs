@@ -6,7 +6,7 @@ use super::health::Readiness;
 use super::machine::Machine;
 use super::outcome::Outcome;
 use super::phase::{Phase, PhaseName, Stop};
-use super::snapshot::{Snapshot, UnitView, Wait, WaitFor};
+use super::snapshot::{Snapshot, UnitView, Wait, WaitFor, WatchView};
 use super::spec::Condition;
 use super::text::short_duration;
 use super::time::Instant;
@@ -63,6 +63,24 @@ pub fn how_far(machine: &Machine, condition: Condition) -> String {
 /// A unit's state in a few words, without anything that changes by the second.
 #[must_use]
 pub fn status(view: &UnitView) -> String {
+    let mut text = state(view);
+    if let Some(watch) = &view.watch {
+        if let Some(files) = &watch.building {
+            text.push_str(&format!("; building, as {files} changed"));
+        } else if let Some(failure) = &watch.build_failure {
+            text.push_str(&format!("; build failed: {}", failure.failure));
+        }
+        if watch.paused {
+            text.push_str("; watch paused");
+        }
+        if let Some(path) = watch.muted.first() {
+            text.push_str(&format!("; ignores {path}, which it writes itself"));
+        }
+    }
+    text
+}
+
+fn state(view: &UnitView) -> String {
     match view.phase {
         PhaseName::Idle => "not started".to_owned(),
         PhaseName::Waiting => match &view.wait {
@@ -104,6 +122,7 @@ pub fn status(view: &UnitView) -> String {
             }) => format!("waiting to restart ({failure})"),
             Some(_) | None => "waiting to restart".to_owned(),
         },
+        PhaseName::Exited if view.up_to_date.is_some() => "up to date".to_owned(),
         PhaseName::Exited => view
             .outcome
             .as_ref()
@@ -130,6 +149,7 @@ pub fn stop_reason(stop: &Stop, name_of: impl Fn(super::id::InstanceId) -> Strin
     match stop {
         Stop::Requested => "asked to".to_owned(),
         Stop::Restart => "to restart".to_owned(),
+        Stop::Files(files) => format!("{files} changed"),
         Stop::Dependency(on) => format!("{} ends", name_of(*on)),
         Stop::Changed => "its definition changed".to_owned(),
         Stop::Removed => "it is no longer in the file".to_owned(),
@@ -157,6 +177,32 @@ pub fn explain(view: &UnitView, snapshot: &Snapshot) -> Vec<String> {
     }
     if let Some(exit) = &view.exit {
         lines.push(format!("last exit: {exit}"));
+    }
+    if let Some(reason) = &view.up_to_date {
+        lines.push(format!("was not run: {reason}"));
+    }
+    if let Some(watch) = &view.watch {
+        lines.extend(watch_lines(watch, now));
+    }
+    lines
+}
+
+fn watch_lines(watch: &WatchView, now: Instant) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(last) = &watch.last {
+        let ago = short_duration(now.since(last.at));
+        lines.push(format!("watch: {} changed {ago} ago", last.files));
+    }
+    if let Some(failure) = &watch.build_failure {
+        lines.push(format!(
+            "runs what was built before {} changed",
+            failure.files
+        ));
+    }
+    for path in &watch.muted {
+        lines.push(format!(
+            "ignores {path}: it changed after each of its starts; `pk watch resume` undoes that"
+        ));
     }
     lines
 }

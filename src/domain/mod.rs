@@ -45,3 +45,4 @@ pub mod terminal;
 pub mod text;
 pub mod time;
 pub mod verdict;
+pub mod watch;

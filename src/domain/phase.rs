@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::id::{InstanceId, RunId};
 use super::outcome::{Failure, Outcome, RunStatus};
 use super::time::Instant;
+use super::watch::FileChange;
 
 /// The observed state of one instance. What is wanted of it is kept apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +70,8 @@ pub enum Stop {
     Requested,
     /// By a command, to be started again.
     Restart,
+    /// Files that it watches changed.
+    Files(FileChange),
     /// The run of a dependency ends, and the edge says `restart: true`.
     Dependency(InstanceId),
     /// The file says something else of the unit now.
@@ -86,7 +89,7 @@ impl Stop {
     #[must_use]
     pub fn is_followed_by_run(&self) -> bool {
         match self {
-            Self::Restart | Self::Dependency(_) | Self::Changed => true,
+            Self::Restart | Self::Files(_) | Self::Dependency(_) | Self::Changed => true,
             Self::Requested | Self::Removed | Self::Shutdown | Self::Failed(_) => false,
         }
     }
@@ -95,7 +98,7 @@ impl Stop {
     #[must_use]
     pub fn renews_budget(&self) -> bool {
         match self {
-            Self::Restart | Self::Changed => true,
+            Self::Restart | Self::Files(_) | Self::Changed => true,
             Self::Requested
             | Self::Dependency(_)
             | Self::Removed

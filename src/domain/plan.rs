@@ -198,6 +198,7 @@ pub fn same_run(old: &UnitSpec, new: &UnitSpec) -> bool {
     old.profiles.clone_from(&new.profiles);
     old.disabled = new.disabled;
     old.essential = new.essential;
+    old.watch.clone_from(&new.watch);
     old.depends_on.clone_from(&new.depends_on);
     same_names && old == *new
 }

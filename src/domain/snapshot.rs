@@ -17,6 +17,7 @@ use super::spec::{Condition, Tty, UnitKind};
 use super::text::opt_duration;
 use super::time::Instant;
 use super::verdict::Verdict;
+use super::watch::{BuildFailure, FileChange, Trigger};
 
 /// The whole stack at one moment.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
@@ -93,6 +94,12 @@ pub struct UnitView {
     /// The exit status of each stage of the last run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit: Option<RunStatus>,
+    /// Why it was not run: what it makes is up to date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to_date: Option<String>,
+    /// Of a unit that watches files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<WatchView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
     /// Whether it has a terminal: `full` is one that a face can show and type into.
@@ -103,6 +110,24 @@ pub struct UnitView {
     pub takes_input: bool,
     /// All in words.
     pub status: String,
+}
+
+/// What is known of a unit's watch; what it watches is asked for by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct WatchView {
+    /// By command.
+    pub paused: bool,
+    /// Files that are not reacted to, because the unit writes them itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub muted: Vec<String>,
+    /// What the build that runs is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub building: Option<FileChange>,
+    /// Why the last build failed: what runs is older than the files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_failure: Option<BuildFailure>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Trigger>,
 }
 
 /// What a unit waits for: every wait has a name.

@@ -23,6 +23,8 @@ use crate::domain::id::{InstanceId, RunId};
 pub enum Stream {
     Stdout,
     Stderr,
+    /// Of the command that is run before changed files are acted on: both of its streams.
+    Build,
 }
 
 /// Where bytes come from.

@@ -17,16 +17,22 @@ use super::stats::Looking;
 use super::terminal::Terminals;
 use crate::domain;
 use crate::domain::admission::{Answer, Denial};
+use crate::domain::change::{Change, What};
 use crate::domain::effect::Effect;
 use crate::domain::event::{Command, CommandId, Event, Fact};
-use crate::domain::id::RunId;
+use crate::domain::id::{RunId, UnitName};
 use crate::domain::plan::Plan;
 use crate::domain::set::UnitSet;
+use crate::domain::watch::Told;
+use crate::watch::Watcher;
 
 /// What comes into the inbox.
 #[derive(Debug)]
 pub(super) enum Incoming {
     Fact(RunId, Fact),
+    Watch(UnitName, Told),
+    /// Something that those who run the stack should know.
+    Notice(String),
     Command(Command, oneshot::Sender<Answered>),
 }
 
@@ -36,6 +42,7 @@ const BATCH: usize = 256;
 /// Starts the loop of `set` on a task of its own.
 pub(super) fn spawn<H: Host>(
     mut set: UnitSet,
+    watcher: Watcher,
     host: impl FnOnce(mpsc::UnboundedSender<Incoming>) -> H,
 ) -> Handle {
     let (inbox, incoming) = mpsc::unbounded_channel();
@@ -47,13 +54,15 @@ pub(super) fn spawn<H: Host>(
         snapshots: publisher.snapshots(),
         changes: publisher.change_sender(),
         started,
+        watcher,
         plan,
         looking: Looking::default(),
         terminals: Terminals::default(),
     };
     let event_loop = EventLoop {
         set,
-        host: host(inbox),
+        host: host(inbox.clone()),
+        inbox,
         incoming,
         deadlines: Deadlines::default(),
         publisher,
@@ -71,6 +80,8 @@ pub(super) fn spawn<H: Host>(
 struct EventLoop<H> {
     set: UnitSet,
     host: H,
+    /// For what comes later.
+    inbox: mpsc::UnboundedSender<Incoming>,
     incoming: mpsc::UnboundedReceiver<Incoming>,
     deadlines: Deadlines,
     publisher: Publisher,
@@ -118,10 +129,20 @@ impl<H: Host> EventLoop<H> {
     fn take(&mut self, incoming: Incoming) {
         let event = match incoming {
             Incoming::Fact(run, fact) => {
-                if matches!(fact, Fact::Reaped | Fact::SpawnFailed { .. } | Fact::Lost) {
+                if matches!(
+                    fact,
+                    Fact::Reaped | Fact::SpawnFailed { .. } | Fact::UpToDate { .. } | Fact::Lost
+                ) {
                     self.host.forget(run);
                 }
                 Event::Fact { run, fact }
+            }
+            Incoming::Watch(unit, told) => Event::Watch { unit, told },
+            Incoming::Notice(text) => {
+                return self.publisher.change(Change {
+                    at: self.now(),
+                    what: What::Notice(text),
+                });
             }
             Incoming::Command(command, reply) => {
                 let id = self.next_command;
@@ -164,6 +185,27 @@ impl<H: Host> EventLoop<H> {
                 }
                 Effect::TypeKeys { run, keys } => self.host.type_keys(run, keys),
                 Effect::Kill { run } => self.host.kill(run),
+                Effect::Watch { unit, spec } => self.host.watch(&unit, &spec),
+                Effect::Unwatch { unit } => self.host.unwatch(&unit),
+                Effect::Build {
+                    unit,
+                    number,
+                    run,
+                    spec,
+                } => self.host.build(&unit, number, run, &spec),
+                Effect::CancelBuild { unit, number } => self.host.cancel_build(&unit, number),
+                Effect::HoldWatch {
+                    unit,
+                    number,
+                    limit,
+                } => {
+                    let inbox = self.inbox.clone();
+                    tokio::spawn(async move {
+                        tokio::time::sleep(limit).await;
+                        // When the loop is gone nobody needs it.
+                        let _ = inbox.send(Incoming::Watch(unit, Told::HoldOver { number }));
+                    });
+                }
                 Effect::Arm(armed) => self.deadlines.arm(armed),
                 Effect::Reply { id, answer } => {
                     // Before who reloads is answered.

@@ -15,6 +15,7 @@ use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::time;
+use crate::watch::Watcher;
 
 /// The event loop has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +38,7 @@ pub struct Handle {
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(super) changes: broadcast::Sender<Change>,
     pub(super) started: tokio::time::Instant,
+    pub(super) watcher: Watcher,
     pub(super) plan: watch::Receiver<Arc<Plan>>,
     pub(super) looking: Looking,
     pub(super) terminals: Terminals,
@@ -86,6 +88,12 @@ impl Handle {
     #[must_use]
     pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.snapshots.clone()
+    }
+
+    /// What is watched, and what would count.
+    #[must_use]
+    pub fn watcher(&self) -> &Watcher {
+        &self.watcher
     }
 
     /// What the live runs use. It is sampled for as long as anybody holds such a receiver:

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::build::Builds;
 use super::event_loop::Incoming;
 use super::runner::{self, Ask, Tools};
 use crate::contain::Scope as ContainScope;
@@ -15,6 +16,8 @@ use crate::domain::event::ProbeRole;
 use crate::domain::id::{RunId, UnitName};
 use crate::domain::signal::Signal;
 use crate::domain::spec::{Command, UnitSpec};
+use crate::domain::watch::Told;
+use crate::watch::{Report, Watcher};
 
 /// Does what is to be done to runs. Nothing here waits: what comes of it is reported to the
 /// inbox as a fact.
@@ -27,6 +30,10 @@ pub(super) trait Host: Send + 'static {
     fn stop_command(&mut self, run: RunId, command: Command, limit: Duration);
     fn type_keys(&mut self, run: RunId, keys: Vec<u8>);
     fn kill(&mut self, run: RunId);
+    fn watch(&mut self, unit: &UnitName, spec: &Arc<UnitSpec>);
+    fn unwatch(&mut self, unit: &UnitName);
+    fn build(&mut self, unit: &UnitName, number: u64, run: RunId, spec: &Arc<UnitSpec>);
+    fn cancel_build(&mut self, unit: &UnitName, number: u64);
     /// The run is over: nothing is asked of it any more.
     fn forget(&mut self, run: RunId);
 }
@@ -36,14 +43,30 @@ pub(super) struct Runners {
     inbox: mpsc::UnboundedSender<Incoming>,
     tools: Arc<Tools>,
     runs: HashMap<RunId, mpsc::UnboundedSender<Ask>>,
+    watcher: Watcher,
+    builds: Builds,
 }
 
 impl Runners {
-    pub(super) fn new(inbox: mpsc::UnboundedSender<Incoming>, tools: Arc<Tools>) -> Self {
+    pub(super) fn new(
+        inbox: mpsc::UnboundedSender<Incoming>,
+        tools: Arc<Tools>,
+        watcher: Watcher,
+    ) -> Self {
+        let reports = inbox.clone();
+        // Once the loop is gone nobody needs to know.
+        watcher.report_to(move |report| {
+            let _ = reports.send(match report {
+                Report::Changed(unit, changed) => Incoming::Watch(unit, Told::Changed(changed)),
+                Report::Notice(text) => Incoming::Notice(text),
+            });
+        });
         Self {
+            builds: Builds::new(inbox.clone(), Arc::clone(&tools)),
             inbox,
             tools,
             runs: HashMap::new(),
+            watcher,
         }
     }
 
@@ -99,6 +122,24 @@ impl Host for Runners {
 
     fn kill(&mut self, run: RunId) {
         self.ask(run, Ask::Kill);
+    }
+
+    fn watch(&mut self, unit: &UnitName, spec: &Arc<UnitSpec>) {
+        if let Some(watch) = &spec.watch {
+            self.watcher.watch(unit, watch, spec.logs.file.as_deref());
+        }
+    }
+
+    fn unwatch(&mut self, unit: &UnitName) {
+        self.watcher.unwatch(unit);
+    }
+
+    fn build(&mut self, unit: &UnitName, number: u64, run: RunId, spec: &Arc<UnitSpec>) {
+        self.builds.start(unit, number, run, spec);
+    }
+
+    fn cancel_build(&mut self, unit: &UnitName, number: u64) {
+        self.builds.cancel(unit, number);
     }
 
     fn forget(&mut self, run: RunId) {

@@ -7,15 +7,18 @@
 //! ```text
 //!  command ─┐                ┌─► host ─► runner ─► facts ─┐
 //!  fact ────┼─► inbox ─► step┼─► deadlines ───────────────┼─► inbox
-//!  deadline ┘                └─► publisher ─► snapshots, changes
+//!  deadline ┤                ├─► builds ─► watch ────────────┤
+//!  watch ───┘                └─► publisher ─► snapshots, changes
 //! ```
 //!
 //! Log lines do not come through here: a runner pumps them into the store, and faces pull
 //! them from there.
 
 mod bounds;
+mod build;
 mod deadlines;
 mod event_loop;
+mod freshness;
 mod handle;
 mod host;
 mod publisher;
@@ -30,13 +33,16 @@ mod terminal;
 mod tests;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::contain::Containment;
 use crate::domain::plan::Plan;
 use crate::domain::set::{Options, UnitSet};
 use crate::logs::LogStore;
+use crate::watch::Watcher;
 
+pub use crate::watch::{Backend, Ignored, PathStatus, UnitWatch, Why, WhyUnit};
 pub use handle::{Answered, Gone, Handle};
 use host::Runners;
 use runner::Tools;
@@ -50,6 +56,8 @@ pub struct Settings {
     pub options: Options,
     pub containment: Containment,
     pub store: Arc<dyn LogStore>,
+    /// Of the stack's main file: names of files are shown relative to it.
+    pub folder: PathBuf,
     /// Variables that every unit gets unless it has them from the file.
     pub environment: Vec<(OsString, OsString)>,
     /// Drives the jitter of backoff.
@@ -60,15 +68,18 @@ pub struct Settings {
 #[must_use]
 pub fn start(settings: Settings) -> Handle {
     let set = UnitSet::new(&settings.plan, settings.options, settings.seed);
+    let watcher = Watcher::new(settings.folder.clone());
+    let told = watcher.clone();
     let tools = Arc::new(Tools {
         containment: settings.containment,
         store: settings.store,
         environment: settings.environment,
+        folder: settings.folder,
         groups: LiveGroups::default(),
         terminals: Terminals::default(),
     });
     let (groups, terminals) = (tools.groups.clone(), tools.terminals.clone());
-    let mut handle = event_loop::spawn(set, |inbox| Runners::new(inbox, tools));
+    let mut handle = event_loop::spawn(set, watcher, |inbox| Runners::new(inbox, tools, told));
     handle.terminals = terminals;
     let looking = handle.looking.clone();
     tokio::spawn(looking.sample(groups, handle.started, handle.snapshots()));

@@ -14,6 +14,7 @@ mod launched;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 
 use super::event_loop::{Incoming, report};
+use super::freshness::{self, Freshness};
 use super::stats::{LiveGroups, LiveRun};
 use super::streams::Streams;
 use super::terminal::{Input, Terminals};
@@ -45,6 +47,8 @@ pub(super) struct Tools {
     pub containment: Containment,
     pub store: Arc<dyn LogStore>,
     pub environment: Vec<(OsString, OsString)>,
+    /// Of the stack's main file.
+    pub folder: PathBuf,
     pub groups: LiveGroups,
     pub terminals: Terminals,
 }
@@ -155,6 +159,12 @@ impl Runner {
     async fn live(&mut self) -> Fact {
         if let Err(error) = self.ready_probes() {
             return Fact::SpawnFailed { error };
+        }
+        let fresh = freshness::ask(&self.spec, &self.tools, &self.environment, &mut self.asked);
+        match fresh.await {
+            Freshness::Stale => {}
+            Freshness::UpToDate(reason) => return Fact::UpToDate { reason },
+            Freshness::Interrupted(error) => return Fact::SpawnFailed { error },
         }
         let (group, mut running) = match self.execute().await {
             Ok(spawned) => spawned,

@@ -149,6 +149,14 @@ impl Host for ScriptedHost {
         }
     }
 
+    fn watch(&mut self, _unit: &UnitName, _spec: &Arc<UnitSpec>) {}
+
+    fn unwatch(&mut self, _unit: &UnitName) {}
+
+    fn build(&mut self, _unit: &UnitName, _number: u64, _run: RunId, _spec: &Arc<UnitSpec>) {}
+
+    fn cancel_build(&mut self, _unit: &UnitName, _number: u64) {}
+
     fn forget(&mut self, run: RunId) {
         self.runs.remove(&run);
     }

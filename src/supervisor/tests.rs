@@ -14,6 +14,7 @@ use crate::domain::set::{Options, UnitSet};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::spec::Command as Run;
 use crate::domain::spec::{Check, Condition, Dependency, Probe, Program, UnitKind, UnitSpec};
+use crate::watch::Watcher;
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -50,7 +51,7 @@ impl Stack {
         let plan = Arc::new(Plan::new("test", specs.into_iter().map(Arc::new).collect()).unwrap());
         let set = UnitSet::new(&plan, Options::default(), 1);
         let record = Record::default();
-        let handle = event_loop::spawn(set, |inbox| {
+        let handle = event_loop::spawn(set, Watcher::new("/".into()), |inbox| {
             ScriptedHost::new(inbox, scripts, Arc::clone(&record))
         });
         Self { handle, record }

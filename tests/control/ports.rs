@@ -31,6 +31,7 @@ fn run() -> LocalPort {
     ];
     let store = Arc::new(MemoryStore::default());
     let handle = start(Settings {
+        folder: "/".into(),
         plan: Arc::new(Plan::new("test", units).unwrap()),
         options: Options::default(),
         containment: pk::contain::Containment::detect().unwrap(),

@@ -7,6 +7,7 @@
 
 use std::io;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,6 +113,7 @@ async fn live(
         opening: opening(&stack, &containment),
         stand: containment.stand_path().map(ToOwned::to_owned),
     };
+    let folder = stack.path.parent().unwrap_or(Path::new("/")).to_owned();
     let (record, task) = (stack.record(), stack.task);
     let store = Arc::new(MemoryStore::default());
     let plan = Arc::clone(&stack.wanted.plan);
@@ -120,6 +122,7 @@ async fn live(
         options: stack.wanted.options,
         containment,
         store: store.clone(),
+        folder,
         environment: stack.environment,
         seed: seed(),
     });

@@ -65,6 +65,12 @@ impl Order {
                 | UnitChange::Unready { .. }
                 | UnitChange::ProbeFailed { .. }
                 | UnitChange::Stopping { .. }
+                | UnitChange::FilesChanged { .. }
+                | UnitChange::BuildFailed { .. }
+                | UnitChange::WatchMuted { .. }
+                | UnitChange::WatchPaused
+                | UnitChange::WatchResumed
+                | UnitChange::UpToDate { .. }
                 | UnitChange::Killed => self.release(instance, out),
             }
         }

@@ -96,6 +96,7 @@ impl Screen {
         let mark = match origin.stream {
             Stream::Stdout => painter.paint(style, if goes_on { "+" } else { "|" }),
             Stream::Stderr => painter.bad(if goes_on { "+" } else { "!" }),
+            Stream::Build => painter.dim(if goes_on { "+" } else { "#" }),
         };
         self.prefix(&name, style, &mark, out);
         self.text(line, self.terminal, out);

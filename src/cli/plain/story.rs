@@ -22,6 +22,7 @@ use crate::domain::snapshot::UnitView;
 use crate::domain::spec::{Program, UnitKind, UnitSpec};
 use crate::domain::text::short_duration;
 use crate::domain::time::Instant;
+use crate::domain::watch::{FileChange, Reaction};
 
 /// A probe that fails so long after the start is worth a line; before, it is a start.
 const SLOW_START: Duration = Duration::from_secs(5);
@@ -59,6 +60,8 @@ pub(super) struct Known {
     /// Why the run before failed, while the next one is waited for.
     failing: Option<Failure>,
     last_probe: Option<String>,
+    /// It was just said to be so.
+    up_to_date: bool,
 }
 
 #[derive(Debug)]
@@ -118,6 +121,7 @@ impl Story {
                 None
             }
             What::ShuttingDown(cause) => Some(self.shutting_down(cause)),
+            What::Notice(text) => Some(stack(Tone::Warning, text.clone())),
             What::Killing => {
                 self.killing = true;
                 Some(stack(Tone::Warning, "killing what is left".to_owned()))
@@ -236,7 +240,8 @@ impl Story {
 
     fn stopping(&self, stop: &Stop) -> String {
         match stop {
-            Stop::Shutdown => "stopping".to_owned(),
+            // The line before it has named the files.
+            Stop::Shutdown | Stop::Files(_) => "stopping".to_owned(),
             stop => {
                 let name_of = |id| {
                     let name = self.names.get(&id).map(ToString::to_string);
@@ -310,7 +315,29 @@ impl Known {
             UnitChange::Ended { outcome, ran_for } => {
                 (self.running, self.ready) = (false, false);
                 self.outcome = Some((**outcome).clone());
+                if std::mem::take(&mut self.up_to_date) {
+                    return None;
+                }
                 Some(self.ended(outcome, *ran_for))
+            }
+            UnitChange::FilesChanged { files, reaction } => {
+                Some((Tone::Plain, files_changed(files, *reaction)))
+            }
+            UnitChange::BuildFailed { files, failure } => Some((
+                Tone::Bad,
+                format!("build failed: {failure}; what was built before {files} changed goes on"),
+            )),
+            UnitChange::WatchMuted { path } => Some((
+                Tone::Warning,
+                format!(
+                    "{path} is ignored from now on: it changes after each start, so the unit writes it itself"
+                ),
+            )),
+            UnitChange::WatchPaused => Some((Tone::Plain, "watch paused".to_owned())),
+            UnitChange::WatchResumed => Some((Tone::Plain, "watch goes on".to_owned())),
+            UnitChange::UpToDate { reason } => {
+                self.up_to_date = true;
+                Some((Tone::Good, format!("up to date, not run: {reason}")))
             }
             UnitChange::Added => Some((Tone::Plain, "added to the stack".to_owned())),
             UnitChange::Removed => Some((Tone::Plain, "removed from the stack".to_owned())),
@@ -375,6 +402,19 @@ impl Known {
             status.shell_code() == 0 || status.shell_code() == 128 + signal.number()
         };
         (!exit.0.iter().all(as_asked)).then(|| exit.to_string())
+    }
+}
+
+fn files_changed(files: &FileChange, reaction: Reaction) -> String {
+    match reaction {
+        Reaction::Restart => format!("{files} changed: restarting"),
+        Reaction::Signal(signal) => format!("{files} changed: sent {signal}"),
+        Reaction::Build => format!("{files} changed: building"),
+        Reaction::BuildAnew => format!("{files} changed: building anew"),
+        Reaction::Held => format!("{files} changed: waits for `pk watch resume`"),
+        Reaction::PutOff => {
+            format!("{files} changed again right after the start: waiting to see who writes it")
+        }
     }
 }
 

@@ -97,6 +97,7 @@ fn append_tail(lines: &[LogLine], has_run: bool, painter: Painter, out: &mut Str
         let mark = match line.origin.stream {
             Stream::Stdout => painter.dim("|"),
             Stream::Stderr => painter.bad("!"),
+            Stream::Build => painter.dim("#"),
         };
         let text = Sanitizer::default().line(&line.bytes, false);
         out.push_str(&format!("  {mark} {text}\n"));
@@ -172,6 +173,8 @@ mod tests {
             outcome,
             last_failure: None,
             exit: None,
+            up_to_date: None,
+            watch: None,
             wait: None,
             tty: crate::domain::spec::Tty::No,
             takes_input: false,

@@ -131,6 +131,8 @@ fn run_up(args: Vec<OsString>, output: &Output) -> End {
         let args = own::Up {
             units: up.processes,
             detach: false,
+            watch: false,
+            no_watch: up.looks.no_watch,
             wait: false,
             timeout: Duration::ZERO,
             no_tui: true,

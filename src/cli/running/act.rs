@@ -80,7 +80,7 @@ pub fn on(
 }
 
 /// From which revision on the effect is seen; what is denied is said.
-async fn ask(port: &RemotePort, command: Command, output: &Output) -> Result<Revision, End> {
+pub async fn ask(port: &RemotePort, command: Command, output: &Output) -> Result<Revision, End> {
     match port.command(command).await {
         Ok(answered) => match answered.answer {
             Answer::Accepted => Ok(answered.revision),
@@ -111,6 +111,7 @@ fn denied(denial: &Denial) -> End {
         | Denial::NotAUnit(_)
         | Denial::NoReplicas(_)
         | Denial::NameTaken(_)
+        | Denial::NotWatching(_)
         | Denial::FixedPort { .. } => End::Denied,
     }
 }

@@ -199,6 +199,46 @@ pub struct Reload {
     pub output: Form,
 }
 
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Watch {
+    Status(WatchStatus),
+    Why(WatchWhy),
+    Pause(WatchUnits),
+    Resume(WatchUnits),
+}
+
+/// Show which files are watched, what is left out by which rule, and what changed last.
+#[derive(Clone, Debug, Args)]
+pub struct WatchStatus {
+    /// The unit; all that watch files if none is named.
+    #[arg(value_name = "UNIT")]
+    pub unit: Option<String>,
+    /// In which form.
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub output: Form,
+}
+
+/// Say whether a change of a file would count, for whom, and by which rule.
+#[derive(Clone, Debug, Args)]
+pub struct WatchWhy {
+    /// The file; it need not be there.
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+    /// In which form.
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub output: Form,
+}
+
+/// Hold what changed files would do (`pause`), or do it now (`resume`). What changes while
+/// paused counts once afterwards. `resume` also lets files count again that were taken for a
+/// unit's own doing.
+#[derive(Clone, Debug, Args)]
+pub struct WatchUnits {
+    /// The units; all that watch files if none is named.
+    #[arg(value_name = "UNIT")]
+    pub units: Vec<String>,
+}
+
 /// What a unit may be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Awaited {

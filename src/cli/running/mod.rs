@@ -18,6 +18,7 @@ pub mod reload;
 pub mod show;
 pub mod stats;
 pub mod wait;
+pub mod watch;
 
 mod names;
 pub mod reach;

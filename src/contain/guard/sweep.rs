@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, openat, unlinkat};
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, getpgid, getsid, kill_process, kill_process_group, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
 };
 use rustix::thread::{NanosleepRelativeResult, nanosleep};
 
+use super::super::sys;
 use super::timespec;
 
 /// Between two looks while nothing ends: at first, and at last.
@@ -70,8 +71,8 @@ fn reap() -> Reaped {
 /// as it is in it. The whole group at once, so that one that forks without end cannot win; a
 /// group of this process's own session is not one that a descendant has made.
 fn kill(pid: Pid) {
-    if getsid(Some(pid)).ok() != getsid(None).ok()
-        && let Ok(group) = getpgid(Some(pid))
+    if sys::session_of(Some(pid)) != sys::session_of(None)
+        && let Some(group) = sys::group_of(pid)
     {
         let _ = kill_process_group(group, Signal::KILL);
     }

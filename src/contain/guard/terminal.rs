@@ -3,8 +3,10 @@
 use std::ffi::CStr;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::process::{Pid, getpgrp, getsid};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetsid, tcsetattr, ttyname};
+use rustix::process::{Pid, getpid};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr, ttyname};
+
+use super::super::sys;
 
 /// The longest name of a device that is kept.
 const NAME: usize = 64;
@@ -28,7 +30,7 @@ pub(super) struct Terminal {
 impl Terminal {
     /// The one that controls this process; `None` if it is not connected to it.
     pub fn of_this_job() -> Option<Self> {
-        let session = getsid(None).ok()?;
+        let session = sys::session_of(None)?;
         let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
         Self::of(&stdin, session)
             .or_else(|| Self::of(&stdout, session))
@@ -37,7 +39,7 @@ impl Terminal {
 
     fn of(stream: &impl std::os::fd::AsFd, session: Pid) -> Option<Self> {
         let settings = tcgetattr(stream).ok()?;
-        tcgetsid(stream).ok().filter(|owner| *owner == session)?;
+        sys::session_of_terminal(stream.as_fd()).filter(|owner| *owner == session)?;
         let device = ttyname(stream, Vec::new()).ok()?;
         let mut name = [0; NAME];
         let bytes = device.as_bytes_with_nul();
@@ -46,7 +48,7 @@ impl Terminal {
             settings,
             name,
             session,
-            job: getpgrp(),
+            job: sys::group_of(getpid())?,
         })
     }
 

@@ -7,7 +7,7 @@ use crate::domain::event::{DeadlineKind, Fact, ProbeResult, ProbeRole};
 use crate::domain::exit::ExitStatus;
 use crate::domain::health::{HealthChange, probe_of};
 use crate::domain::id::RunId;
-use crate::domain::outcome::{Failure, RunStatus};
+use crate::domain::outcome::{Failure, Outcome, RunStatus};
 use crate::domain::phase::{End, Phase, Rung, Stop};
 use crate::domain::spec::Lifetime;
 use crate::domain::stop::REAP_LIMIT;
@@ -21,6 +21,7 @@ impl Machine {
         match fact {
             Fact::Spawned { pid } => self.spawned(pid, ctx),
             Fact::SpawnFailed { error } => self.ended(Failure::Spawn(error), ctx),
+            Fact::UpToDate { reason } => self.is_up_to_date(reason, ctx),
             Fact::Probed { role, result } => self.probed(role, result, ctx),
             Fact::LeaderExited { status, empty } => self.leader_exited(status, empty, ctx),
             Fact::OutOfMemory => self.starved = true,
@@ -33,7 +34,9 @@ impl Machine {
 
     fn fact_of_stuck_run(&mut self, fact: &Fact) {
         match fact {
-            Fact::Reaped | Fact::Lost | Fact::SpawnFailed { .. } => self.stuck = None,
+            Fact::Reaped | Fact::Lost | Fact::SpawnFailed { .. } | Fact::UpToDate { .. } => {
+                self.stuck = None;
+            }
             Fact::Spawned { .. }
             | Fact::Probed { .. }
             | Fact::LeaderExited { .. }
@@ -66,6 +69,26 @@ impl Machine {
             | Phase::Reaping { .. }
             | Phase::Backoff { .. }
             | Phase::Exited(_) => {}
+        }
+    }
+
+    fn is_up_to_date(&mut self, reason: String, ctx: &mut Context<'_>) {
+        match &self.phase {
+            Phase::Starting { .. } => {
+                self.failing = None;
+                self.spawned_at = None;
+                self.publish(
+                    UnitChange::UpToDate {
+                        reason: reason.clone(),
+                    },
+                    ctx,
+                );
+                self.up_to_date = Some(reason);
+                self.exit(Outcome::Completed, ctx);
+            }
+            Phase::Running { .. } => self.ended(Failure::Lost, ctx),
+            Phase::Stopping { .. } | Phase::Reaping { .. } => self.reaped(ctx),
+            Phase::Idle | Phase::Waiting | Phase::Backoff { .. } | Phase::Exited(_) => {}
         }
     }
 

@@ -16,8 +16,11 @@ impl Machine {
             Phase::Idle => {}
             // The run that was to be restarted has ended before its stop was due.
             Phase::Exited(_) => match stop {
-                Stop::Restart | Stop::Changed if ctx.wanted => self.wait_anew(ctx),
+                Stop::Restart | Stop::Files(_) | Stop::Changed if ctx.wanted => {
+                    self.wait_anew(ctx);
+                }
                 Stop::Restart
+                | Stop::Files(_)
                 | Stop::Changed
                 | Stop::Requested
                 | Stop::Dependency(_)
@@ -27,7 +30,7 @@ impl Machine {
             },
             Phase::Waiting => match stop {
                 Stop::Dependency(_) | Stop::Failed(_) => {}
-                Stop::Restart => {
+                Stop::Restart | Stop::Files(_) => {
                     self.history.renew();
                     self.automatic = false;
                 }
@@ -39,7 +42,7 @@ impl Machine {
             },
             Phase::Backoff { .. } => match stop {
                 Stop::Dependency(_) | Stop::Failed(_) => {}
-                Stop::Restart | Stop::Changed => self.wait_anew(ctx),
+                Stop::Restart | Stop::Files(_) | Stop::Changed => self.wait_anew(ctx),
                 Stop::Requested | Stop::Removed | Stop::Shutdown => {
                     self.exit(Outcome::Stopped, ctx);
                 }

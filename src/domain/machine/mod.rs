@@ -99,6 +99,8 @@ pub struct Machine {
     /// A run that SIGKILL has not ended: nothing new starts until it is gone.
     stuck: Option<RunId>,
     restarts: u32,
+    /// Why its last start found nothing to do.
+    up_to_date: Option<String>,
 }
 
 impl Machine {
@@ -130,6 +132,7 @@ impl Machine {
             starved: false,
             stuck: None,
             restarts: 0,
+            up_to_date: None,
         }
     }
 
@@ -214,6 +217,7 @@ impl Machine {
         self.spawned_at = Some(ctx.now);
         self.ready_after = None;
         self.last_status = None;
+        self.up_to_date = None;
         self.survivors.clear();
         self.starved = false;
         self.disarm_all();

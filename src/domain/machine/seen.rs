@@ -108,6 +108,12 @@ impl Machine {
         self.failing.as_ref()
     }
 
+    /// Why its last start found nothing to do, if it did.
+    #[must_use]
+    pub fn up_to_date(&self) -> Option<&str> {
+        self.up_to_date.as_deref()
+    }
+
     /// Automatic restarts so far.
     #[must_use]
     pub fn restarts(&self) -> u32 {

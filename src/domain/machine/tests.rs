@@ -19,6 +19,7 @@ use crate::domain::spec::{
     Check, Command, Lifetime, Probe, Program, Restart, RestartPolicy, UnitKind, UnitSpec,
 };
 use crate::domain::time::Instant;
+use crate::domain::watch::FileChange;
 
 fn spec(change: impl FnOnce(&mut UnitSpec)) -> Arc<UnitSpec> {
     let program = Program::Command(Command::Exec(vec!["serve".into()]));
@@ -195,6 +196,14 @@ fn inputs() -> Vec<(String, Option<bool>, Input)> {
     let stops = [
         ("requested", false, Stop::Requested),
         ("restart", true, Stop::Restart),
+        (
+            "files",
+            true,
+            Stop::Files(FileChange {
+                path: "main.rs".into(),
+                others: 0,
+            }),
+        ),
         ("dependency", true, Stop::Dependency(InstanceId(9))),
         ("changed", true, Stop::Changed),
         ("removed", false, Stop::Removed),
@@ -218,6 +227,12 @@ fn inputs() -> Vec<(String, Option<bool>, Input)> {
     let facts = [
         ("spawned", Input::Fact(Fact::Spawned { pid: 7 })),
         ("spawn failed", Input::Fact(Fact::SpawnFailed { error })),
+        (
+            "up to date",
+            Input::Fact(Fact::UpToDate {
+                reason: "no change".into(),
+            }),
+        ),
         ("readiness good", probed(ProbeRole::Readiness, true)),
         ("readiness bad", probed(ProbeRole::Readiness, false)),
         ("liveness good", probed(ProbeRole::Liveness, true)),
@@ -344,6 +359,7 @@ fn cell(bench: &Bench, wanted: bool, input: &Input) -> Option<String> {
 fn phase(phase: &Phase) -> String {
     let stop = |stop: &Stop| match stop {
         Stop::Failed(failure) => format!("failed: {failure}"),
+        Stop::Files(_) => "files".to_owned(),
         Stop::Requested
         | Stop::Restart
         | Stop::Dependency(_)
@@ -395,10 +411,17 @@ fn effect(effect: &Effect) -> String {
             What::ShuttingDown(_)
             | What::Killing
             | What::Stray { .. }
+            | What::Notice(_)
             | What::Reloaded(_)
             | What::ReloadRefused { .. } => "of the set".into(),
         },
-        Effect::Reply { .. } | Effect::Finish(_) => "of the set".into(),
+        Effect::Watch { .. }
+        | Effect::Unwatch { .. }
+        | Effect::Build { .. }
+        | Effect::CancelBuild { .. }
+        | Effect::HoldWatch { .. }
+        | Effect::Reply { .. }
+        | Effect::Finish(_) => "of the set".into(),
     }
 }
 
@@ -415,6 +438,12 @@ fn publication(change: &UnitChange) -> &'static str {
         UnitChange::Exited { .. } => "exited",
         UnitChange::Backoff { .. } => "backoff",
         UnitChange::Ended { .. } => "ended",
+        UnitChange::FilesChanged { .. } => "files changed",
+        UnitChange::BuildFailed { .. } => "build failed",
+        UnitChange::WatchMuted { .. } => "watch muted",
+        UnitChange::WatchPaused => "watch paused",
+        UnitChange::WatchResumed => "watch resumed",
+        UnitChange::UpToDate { .. } => "up to date",
         UnitChange::Added => "added",
         UnitChange::Removed => "removed",
     }

@@ -27,6 +27,9 @@ impl UnitSet {
             Command::Enable(names) => self.each(&names, |set, id| set.enable(id, effects)),
             Command::Disable(names) => self.each(&names, super::UnitSet::disable),
             Command::Scale { unit, replicas } => self.scale(&unit, replicas, effects),
+            Command::PauseWatch(names) => self.pause_watch(&names, effects),
+            Command::ResumeWatch(names) => self.resume_watch(&names, effects),
+            Command::Attend(on) => self.attend(on),
             Command::Reload(plan) => self.reload(&plan, effects),
             Command::Shutdown(..) => Answer::Ignored(Reason::Unchanged),
         }

@@ -89,7 +89,7 @@ impl UnitSet {
     }
 
     pub(super) fn finish_if_over(&mut self, effects: &mut Vec<Effect>) {
-        if self.active > 0 || self.ended.is_some() {
+        if self.active > 0 || self.ended.is_some() || self.is_held_by_watch() {
             return;
         }
         if self.options.keep && self.shutdown.is_none() {

@@ -19,9 +19,10 @@ mod settle;
 #[cfg(test)]
 mod tests;
 mod view;
+mod watching;
 mod wiring;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -38,6 +39,7 @@ use super::snapshot::UnitView;
 use super::spec::Condition;
 use super::time::Instant;
 use super::verdict::Verdict;
+use super::watch::Watching;
 pub(super) use edge::{Edge, EdgeState};
 
 /// What `up` was asked to do with the stack as a whole.
@@ -54,6 +56,10 @@ pub struct Options {
     pub ends_with: Option<UnitName>,
     /// Whose exit status is passed on.
     pub code_from: Option<UnitName>,
+    /// Files are not watched.
+    pub no_watch: bool,
+    /// Units that watch keep the stack up, whether or not anybody looks on.
+    pub kept_by_watch: bool,
 }
 
 /// Why an instance is kept down whoever needs it.
@@ -128,6 +134,10 @@ pub struct UnitSet {
     retired: FxHashMap<UnitName, (InstanceId, Attempt, Epoch)>,
     touched: VecDeque<InstanceId>,
     dirty: VecDeque<InstanceId>,
+    /// Of each unit that watches files.
+    watching: BTreeMap<UnitName, Watching>,
+    /// Somebody looks on.
+    attended: bool,
     /// Whose conditions hold: they start when all else is done.
     lined_up: VecDeque<InstanceId>,
     /// Whose view has changed since the last snapshot.
@@ -161,6 +171,8 @@ impl UnitSet {
             retired: FxHashMap::default(),
             touched: VecDeque::new(),
             dirty: VecDeque::new(),
+            watching: BTreeMap::new(),
+            attended: false,
             lined_up: VecDeque::new(),
             stale_views: Vec::new(),
             views: Vec::new(),
@@ -197,6 +209,7 @@ impl UnitSet {
         match event {
             Event::Fact { run, fact } => self.fact(run, fact, effects),
             Event::Deadline(deadline) => self.deadline(deadline, effects),
+            Event::Watch { unit, told } => self.told_of_files(&unit, told, effects),
             Event::Command { id, command } => {
                 let answer = self.command(command, effects);
                 effects.push(Effect::Reply { id, answer });

@@ -155,16 +155,12 @@ impl UnitSet {
 #[cfg(test)]
 impl UnitSet {
     /// Everything that a stale event must leave as it is.
-    pub(in crate::domain) fn digest(
-        &self,
-    ) -> Vec<(
-        crate::domain::machine::Machine,
-        Option<crate::domain::phase::Stop>,
-    )> {
-        (self.order.iter())
+    pub(in crate::domain) fn digest(&self) -> impl PartialEq + use<> {
+        let instances: Vec<_> = (self.order.iter())
             .filter_map(|&id| self.get(id))
             .map(|instance| (instance.machine.clone(), instance.pending.clone()))
-            .collect()
+            .collect();
+        (instances, self.watching.clone())
     }
 
     pub(in crate::domain) fn pending(&self, id: InstanceId) -> Option<crate::domain::phase::Stop> {

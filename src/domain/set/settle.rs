@@ -82,7 +82,7 @@ impl UnitSet {
         }
     }
 
-    fn mark_stale(&mut self, id: InstanceId) {
+    pub(super) fn mark_stale(&mut self, id: InstanceId) {
         if let Some(instance) = self.get_mut(id)
             && !std::mem::replace(&mut instance.stale, true)
         {
@@ -109,6 +109,7 @@ impl UnitSet {
         self.update_dependents(id);
         self.mark_dirty_next(id);
         self.note_exit(id);
+        self.update_watch(id, effects);
     }
 
     fn update_liveness(&mut self, id: InstanceId) {

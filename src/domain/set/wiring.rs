@@ -42,6 +42,7 @@ impl UnitSet {
                 order.push(id);
             }
         }
+        self.install_watches(effects);
         self.mark_removed(&leavers, &order);
         self.order = order;
         // Those that still have to stop stay visible, behind the others.

@@ -33,7 +33,15 @@ impl Budgets {
             Command::Scale { .. } | Command::Reload(_) => {
                 (set.plan().units().iter().map(|unit| unit.name.clone())).collect()
             }
-            Command::Stop(_)
+            Command::ResumeWatch(names) => {
+                for name in names {
+                    self.touched_by_files(set, name);
+                }
+                Vec::new()
+            }
+            Command::PauseWatch(_)
+            | Command::Attend(_)
+            | Command::Stop(_)
             | Command::Kill(_)
             | Command::Signal(..)
             | Command::Disable(_)
@@ -53,6 +61,31 @@ impl Budgets {
                     let required = spec.depends_on.iter().filter(|on| on.required);
                     names.extend(required.map(|on| on.unit.clone()));
                 }
+            }
+        }
+    }
+
+    /// Files changed: the unit and, by a cascade, those who depend on it start afresh.
+    pub fn touched_by_files(&mut self, set: &UnitSet, name: &UnitName) {
+        let mut names = vec![name.clone()];
+        let mut next = 0;
+        while let Some(name) = names.get(next).cloned() {
+            next += 1;
+            for unit in set.plan().units() {
+                let depends = unit.depends_on.iter().any(|on| on.unit == name);
+                if depends && !names.contains(&unit.name) {
+                    names.push(unit.name.clone());
+                }
+            }
+        }
+        for id in set.instances() {
+            let machine = set.machine(id).expect("an instance has a machine");
+            let concerned = names.contains(&machine.spec().name) || names.contains(machine.name());
+            if concerned {
+                *self.of.entry(id).or_default() = Budget {
+                    commanded: true,
+                    ..Budget::default()
+                };
             }
         }
     }

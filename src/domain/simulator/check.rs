@@ -125,7 +125,7 @@ impl Life<'_> {
         }
         if self.set.shutdown().is_some() && self.set.verdict().is_none() {
             let active = |id: &InstanceId| self.machine(*id).phase().is_active();
-            if !ids.iter().any(active) {
+            if !ids.iter().any(active) && self.world.builds.is_empty() {
                 return violation("P5", "all has stopped and nobody says so".to_owned());
             }
         }
@@ -182,6 +182,11 @@ impl Life<'_> {
             Effect::StopProbe { run, .. } => (run, ended == Some(*run)),
             Effect::Spawn { .. }
             | Effect::Arm(_)
+            | Effect::Watch { .. }
+            | Effect::Unwatch { .. }
+            | Effect::Build { .. }
+            | Effect::CancelBuild { .. }
+            | Effect::HoldWatch { .. }
             | Effect::Reply { .. }
             | Effect::Publish(_)
             | Effect::Finish(_) => return Ok(()),

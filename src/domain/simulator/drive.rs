@@ -5,13 +5,14 @@ use std::collections::VecDeque;
 use super::budget::Budgets;
 use super::check::{Seen, Violation, violation};
 use super::scenario::{Act, Scenario, plan_of};
-use super::world::{Happening, Next, World, probed};
+use super::world::{Happening, Next, World, is_last, probed};
 use crate::domain::admission::Answer;
 use crate::domain::effect::Effect;
 use crate::domain::event::{Command, CommandId, Deadline, Event, Fact, Shutdown, ShutdownCause};
 use crate::domain::id::{Revision, RunId};
 use crate::domain::set::{UnitSet, reply_to};
 use crate::domain::time::Instant;
+use crate::domain::watch::{ChangedFiles, Told};
 
 /// How many events a life may take.
 const EVENTS: usize = 60_000;
@@ -100,6 +101,7 @@ impl Life<'_> {
                 Next::Fact(run, fact) => self.step(Event::Fact { run, fact })?,
                 Next::Deadline(deadline) => self.step(Event::Deadline(deadline))?,
                 Next::Act(place) => self.act(&self.scenario.history[place].act.clone())?,
+                Next::Watch(unit, told) => self.told_of_files(&unit, told)?,
                 Next::End => self.command(&shutdown(how))?,
             }
         }
@@ -160,6 +162,13 @@ impl Life<'_> {
                 None => Ok(()),
             },
             Act::Shutdown(how) => self.command(&shutdown(*how)),
+            Act::Save(unit, file) => {
+                let changed = ChangedFiles::one(&format!("file{file}"));
+                self.told_of_files(unit, Told::Changed(changed))
+            }
+            Act::PauseWatch(names) => self.command(&Command::PauseWatch(names.clone())),
+            Act::ResumeWatch(names) => self.command(&Command::ResumeWatch(names.clone())),
+            Act::Attend(on) => self.command(&Command::Attend(*on)),
             Act::Crash(name, status) => {
                 if let Some(run) = self.world.live(name) {
                     let exits = Happening::LeaderExits(status.clone());
@@ -226,6 +235,9 @@ impl Life<'_> {
             | Command::Disable(_)
             | Command::Scale { .. }
             | Command::Reload(_)
+            | Command::PauseWatch(_)
+            | Command::ResumeWatch(_)
+            | Command::Attend(_)
             | Command::Shutdown(..) => {}
             Command::Restart(_) | Command::Kill(_) | Command::Signal(..) => return Ok(()),
         }
@@ -252,12 +264,16 @@ impl Life<'_> {
         }
     }
 
-    fn step(&mut self, event: Event) -> Result<(), Violation> {
+    pub fn step(&mut self, event: Event) -> Result<(), Violation> {
         let before = Seen::before(self);
         let stale = match &event {
             Event::Fact { run, .. } => self.world.runs.get(run).is_none_or(|run| run.ended),
             Event::Deadline(deadline) => !self.is_armed(*deadline),
-            Event::Command { .. } => false,
+            Event::Watch {
+                unit,
+                told: Told::Built { number, .. },
+            } => self.world.builds.get(unit) != Some(number),
+            Event::Watch { .. } | Event::Command { .. } => false,
         };
         let digest = stale.then(|| self.set.digest());
         let text = digest.as_ref().map(|_| format!("{event:?}"));
@@ -285,7 +301,7 @@ impl Life<'_> {
         match &event {
             Event::Fact { run, fact } => {
                 self.facts.push((*run, fact.clone()));
-                if matches!(fact, Fact::Reaped | Fact::SpawnFailed { .. } | Fact::Lost)
+                if is_last(fact)
                     && let Some(state) = self.world.runs.get_mut(run)
                     && !std::mem::replace(&mut state.ended, true)
                 {
@@ -298,7 +314,15 @@ impl Life<'_> {
                     self.armed.remove(&key);
                 }
             }
-            Event::Command { .. } => {}
+            Event::Watch {
+                unit,
+                told: Told::Built { number, .. },
+            } => {
+                if self.world.builds.get(unit) == Some(number) {
+                    self.world.builds.remove(unit);
+                }
+            }
+            Event::Watch { .. } | Event::Command { .. } => {}
         }
         let shown = self.tracing.then(|| short_event(&event));
         let now = self.now();
@@ -377,6 +401,7 @@ fn short_event(event: &Event) -> String {
     match event {
         Event::Fact { run, fact } => format!("{run} {fact:?}"),
         Event::Deadline(deadline) => format!("{:?} of {}", deadline.kind, deadline.instance.0),
+        Event::Watch { unit, told } => format!("{unit} {told:?}"),
         Event::Command { command, .. } => match command {
             Command::Reload(_) => "Reload".to_owned(),
             Command::Start(_)
@@ -387,6 +412,9 @@ fn short_event(event: &Event) -> String {
             | Command::Enable(_)
             | Command::Disable(_)
             | Command::Scale { .. }
+            | Command::PauseWatch(_)
+            | Command::ResumeWatch(_)
+            | Command::Attend(_)
             | Command::Shutdown(..) => format!("{command:?}"),
         },
     }
@@ -409,7 +437,12 @@ fn short_effect(effect: &Effect) -> String {
         | Effect::StopCommand { .. }
         | Effect::TypeKeys { .. }
         | Effect::Kill { .. }
+        | Effect::Unwatch { .. }
+        | Effect::CancelBuild { .. }
+        | Effect::HoldWatch { .. }
         | Effect::Reply { .. }
         | Effect::Finish(_) => format!("{effect:?}"),
+        Effect::Watch { unit, .. } => format!("Watch {unit}"),
+        Effect::Build { unit, number, .. } => format!("Build {unit} {number}"),
     }
 }

@@ -18,6 +18,7 @@ mod budget;
 mod check;
 mod drive;
 mod order;
+mod saves;
 mod scenario;
 mod shrink;
 mod stack;

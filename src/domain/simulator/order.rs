@@ -66,6 +66,7 @@ impl Life<'_> {
             Stop::Shutdown => true,
             Stop::Requested
             | Stop::Restart
+            | Stop::Files(_)
             | Stop::Dependency(_)
             | Stop::Changed
             | Stop::Removed => false,

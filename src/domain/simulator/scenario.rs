@@ -46,6 +46,11 @@ pub enum Act {
     Scale(UnitName, u32),
     Reload(Vec<UnitSpec>),
     Shutdown(Shutdown),
+    /// That file of a unit's changes.
+    Save(UnitName, u8),
+    PauseWatch(Vec<UnitName>),
+    ResumeWatch(Vec<UnitName>),
+    Attend(bool),
     /// The leader of that instance's run exits.
     Crash(UnitName, RunStatus),
     /// The runner of that instance's run vanishes, and its group with it.
@@ -132,6 +137,8 @@ fn random_options(rng: &mut Rng, units: &[UnitSpec]) -> Options {
         ends_when_done: one_in(rng, 12),
         ends_with: one_in(rng, 15).then(|| some_unit(rng)),
         code_from: one_in(rng, 15).then(|| some_unit(rng)),
+        no_watch: one_in(rng, 15),
+        kept_by_watch: one_in(rng, 10),
     }
 }
 
@@ -154,7 +161,11 @@ fn random_name(rng: &mut Rng, units: &[UnitSpec]) -> UnitName {
 }
 
 fn random_act(rng: &mut Rng, first: &[UnitSpec], units: &mut Vec<UnitSpec>) -> Act {
-    match rng.u32(..40) {
+    match rng.u32(..52) {
+        40..=48 => Act::Save(random_name(rng, units), rng.u8(..3)),
+        49 => Act::PauseWatch(random_names(rng, units)),
+        50 => Act::ResumeWatch(random_names(rng, units)),
+        51 => Act::Attend(rng.bool()),
         0..=4 => Act::Start(random_names(rng, units)),
         5..=8 => Act::Stop(random_names(rng, units)),
         9..=12 => Act::Restart(random_names(rng, units)),

@@ -10,7 +10,7 @@ use crate::domain::outcome::RunStatus;
 use crate::domain::signal::Signal;
 use crate::domain::spec::{
     Backoff, Check, Command, Condition, Dependency, Essential, Lifetime, OnFailure, Pattern, Probe,
-    Program, Restart, RestartPolicy, Shutdown, UnitKind, UnitSpec,
+    Program, Restart, RestartPolicy, Shutdown, UnitKind, UnitSpec, Watch, WatchAction,
 };
 
 /// So many units, each of which depends on some of those before it.
@@ -77,6 +77,9 @@ fn random_unit(rng: &mut Rng, name: &str, before: &[UnitSpec]) -> UnitSpec {
     if one_in(rng, 6) {
         unit.success_exit_codes.codes = vec![3];
         unit.success_exit_codes.signals = vec![Signal::TERM];
+    }
+    if one_in(rng, 3) {
+        unit.watch = Some(random_watch(rng));
     }
     unit.depends_on = random_dependencies(rng, before);
     unit
@@ -173,6 +176,22 @@ fn random_restart(rng: &mut Rng) -> Restart {
     }
 }
 
+fn random_watch(rng: &mut Rng) -> Watch {
+    Watch {
+        paths: vec!["/src".into()],
+        ignore: Vec::new(),
+        debounce: Duration::ZERO,
+        run: (rng.u8(..3) == 0).then(|| Command::Exec(vec!["build".into()])),
+        action: if rng.u8(..4) == 0 {
+            WatchAction::Signal(Signal::HUP)
+        } else {
+            WatchAction::Restart
+        },
+        cascade: rng.u8(..3) == 0,
+        gitignore: true,
+    }
+}
+
 fn random_shutdown(rng: &mut Rng) -> Shutdown {
     Shutdown {
         command: (rng.u8(..5) == 0).then(|| Command::Exec(vec!["stop".into()])),
@@ -198,7 +217,11 @@ pub fn random_status(rng: &mut Rng) -> RunStatus {
 /// A few changes, as somebody makes them between two saves of a file.
 pub fn mutate(rng: &mut Rng, units: &mut Vec<UnitSpec>) {
     for _ in 0..rng.usize(1..=3) {
-        match rng.u8(..9) {
+        match rng.u8(..10) {
+            9 if !units.is_empty() => {
+                let place = rng.usize(..units.len());
+                units[place].watch = rng.bool().then(|| random_watch(rng));
+            }
             8 if !units.is_empty() => {
                 let place = rng.usize(..units.len());
                 units[place].disabled = !units[place].disabled;

@@ -16,6 +16,7 @@ use crate::domain::id::{RunId, UnitName};
 use crate::domain::outcome::{Member, RunStatus};
 use crate::domain::signal::Signal;
 use crate::domain::spec::{UnitKind, UnitSpec};
+use crate::domain::watch::Told;
 
 use super::stack::random_status;
 
@@ -28,6 +29,8 @@ pub enum Next {
     /// The entry of the history with that place.
     Act(usize),
     End,
+    /// The watch of a unit is told.
+    Watch(UnitName, Told),
     /// Something that happens to a run.
     Happens(RunId, Happening),
 }
@@ -86,6 +89,10 @@ pub struct World {
     queue: BTreeMap<(u64, u64), Next>,
     number: u64,
     pub runs: BTreeMap<RunId, Run>,
+    /// By unit, the build that runs.
+    pub builds: BTreeMap<UnitName, u64>,
+    /// Two builds of a unit ran at the same time.
+    pub overlap: Option<UnitName>,
     rng: Rng,
 }
 
@@ -98,6 +105,8 @@ impl World {
             queue: BTreeMap::new(),
             number: 0,
             runs: BTreeMap::new(),
+            builds: BTreeMap::new(),
+            overlap: None,
             rng: Rng::with_seed(seed ^ 0x5eed),
         }
     }
@@ -138,7 +147,7 @@ impl World {
         };
         run.mail = run.mail.max(at);
         let at = run.mail;
-        run.over = matches!(fact, Fact::Reaped | Fact::SpawnFailed { .. } | Fact::Lost);
+        run.over = is_last(&fact);
         self.schedule(at, Next::Fact(id, fact));
     }
 
@@ -181,11 +190,50 @@ impl World {
                 let late = self.rng.u64(1..4);
                 self.schedule(at.saturating_add(late), Next::Deadline(armed.deadline));
             }
-            Effect::SlowProbe { .. }
+            Effect::Build { unit, number, .. } => {
+                if self.builds.insert(unit.clone(), *number).is_some() {
+                    self.overlap = Some(unit.clone());
+                }
+                let result = if self.rng.u8(..3) == 0 {
+                    Err("exit code 1".to_owned())
+                } else {
+                    Ok(())
+                };
+                self.end_build(unit, *number, 1..2000, result);
+            }
+            Effect::CancelBuild { unit, number } => {
+                let result = Err("cancelled".to_owned());
+                self.end_build(unit, *number, 1..10, result);
+            }
+            Effect::HoldWatch {
+                unit,
+                number,
+                limit,
+            } => {
+                let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+                let told = Told::HoldOver { number: *number };
+                self.schedule(self.clock + limit, Next::Watch(unit.clone(), told));
+            }
+            Effect::Watch { .. }
+            | Effect::Unwatch { .. }
+            | Effect::SlowProbe { .. }
             | Effect::Reply { .. }
             | Effect::Publish(_)
             | Effect::Finish(_) => {}
         }
+    }
+
+    /// A build that was cancelled has two ends on the way; the later one is stale.
+    fn end_build(
+        &mut self,
+        unit: &UnitName,
+        number: u64,
+        within: std::ops::Range<u64>,
+        result: Result<(), String>,
+    ) {
+        let at = self.clock + self.rng.u64(within);
+        let told = Told::Built { number, result };
+        self.schedule(at, Next::Watch(unit.clone(), told));
     }
 
     fn spawn(&mut self, id: RunId, name: &UnitName, spec: &std::sync::Arc<UnitSpec>) {
@@ -286,6 +334,10 @@ impl World {
         let Some(run) = self.runs.get_mut(&id) else {
             return;
         };
+        if run.spec.kind == UnitKind::Task && run.rng.u8(..8) == 0 {
+            let reason = "nothing changed".to_owned();
+            return self.tell(id, 1, Fact::UpToDate { reason });
+        }
         if run.rng.u8(..14) == 0 {
             let error = "no such file".to_owned();
             return self.tell(id, 1, Fact::SpawnFailed { error });
@@ -404,6 +456,14 @@ impl World {
         }
         self.later(id, pace, Happening::Check(role));
     }
+}
+
+/// Whether nothing more comes of a run after this.
+pub fn is_last(fact: &Fact) -> bool {
+    matches!(
+        fact,
+        Fact::Reaped | Fact::SpawnFailed { .. } | Fact::UpToDate { .. } | Fact::Lost
+    )
 }
 
 /// The fact that a check of a probe came out so.

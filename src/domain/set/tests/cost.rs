@@ -30,6 +30,11 @@ fn start(units: impl IntoIterator<Item = UnitSpec>) -> (usize, Duration) {
                 | Effect::TypeKeys { .. }
                 | Effect::Kill { .. }
                 | Effect::Arm(_)
+                | Effect::Watch { .. }
+                | Effect::Unwatch { .. }
+                | Effect::Build { .. }
+                | Effect::CancelBuild { .. }
+                | Effect::HoldWatch { .. }
                 | Effect::Reply { .. }
                 | Effect::Publish(_)
                 | Effect::Finish(_) => None,

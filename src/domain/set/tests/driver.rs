@@ -57,6 +57,8 @@ impl Stack {
                 Effect::StopCommand { run, .. } => format!("stop command {}", name(run)),
                 Effect::TypeKeys { run, .. } => format!("type keys {}", name(run)),
                 Effect::Kill { run } => format!("kill {}", name(run)),
+                Effect::Build { unit, .. } => format!("build {unit}"),
+                Effect::CancelBuild { unit, .. } => format!("cancel build {unit}"),
                 Effect::Finish(_) => "finish".to_owned(),
                 Effect::Arm(armed) => {
                     self.armed.push(*armed);
@@ -65,6 +67,9 @@ impl Stack {
                 Effect::StartProbe { .. }
                 | Effect::SlowProbe { .. }
                 | Effect::StopProbe { .. }
+                | Effect::Watch { .. }
+                | Effect::Unwatch { .. }
+                | Effect::HoldWatch { .. }
                 | Effect::Reply { .. }
                 | Effect::Publish(_) => continue,
             };

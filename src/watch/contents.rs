@@ -1,0 +1,242 @@
+//! What files hold, as far as it takes to tell whether they changed.
+
+use std::collections::HashMap;
+use std::fs::{File, Metadata};
+use std::hash::{DefaultHasher, Hasher as _};
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// A larger file is told by its size and times alone, in bytes.
+const HASHED_UP_TO: u64 = 32 << 20;
+
+/// The clock of a filesystem is coarse: two writes within so short a time may bear one time.
+const COARSE: Duration = Duration::from_millis(100);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    size: u64,
+    inode: u64,
+    device: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            size: metadata.size(),
+            inode: metadata.ino(),
+            device: metadata.dev(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    fn changed_at(&self) -> SystemTime {
+        let nanos = u32::try_from(self.changed.1).unwrap_or(0);
+        let seconds = u64::try_from(self.changed.0).unwrap_or(0);
+        SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos)
+    }
+
+    /// Whether a write that follows at once might leave no trace in it.
+    fn is_fresh(&self) -> bool {
+        SystemTime::now() < self.changed_at() + COARSE
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    stamp: Stamp,
+    hash: Option<u64>,
+    /// The stamp was taken so soon that it may be that of a later content as well.
+    fresh: bool,
+}
+
+/// All files that are watched.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    files: HashMap<PathBuf, Known>,
+    /// Still to be hashed.
+    unhashed: Vec<PathBuf>,
+}
+
+impl Contents {
+    /// Takes a file as it is now for what was there before. `true`: it was written after
+    /// `since`, so that what was there before is not known.
+    pub(super) fn arm(&mut self, path: &Path, since: SystemTime) -> bool {
+        if self.files.contains_key(path) {
+            return false;
+        }
+        let Some(stamp) = stamp(path) else {
+            return false;
+        };
+        if stamp.changed_at() > since {
+            return true;
+        }
+        self.files.insert(
+            path.to_owned(),
+            Known {
+                stamp,
+                hash: None,
+                fresh: stamp.is_fresh(),
+            },
+        );
+        self.unhashed.push(path.to_owned());
+        false
+    }
+
+    /// Whether a look at its times says that it may have changed. A look alone changes
+    /// nothing of what is known.
+    pub(super) fn seems_changed(&self, path: &Path) -> bool {
+        match (self.files.get(path), stamp(path)) {
+            (None, None) => false,
+            (Some(known), Some(stamp)) => known.stamp != stamp || known.fresh,
+            (None, Some(_)) | (Some(_), None) => true,
+        }
+    }
+
+    /// Whether the file holds something else than when it was asked last, or is new or gone.
+    pub(super) fn changed(&mut self, path: &Path) -> bool {
+        let Some(stamp) = stamp(path) else {
+            return self.files.remove(path).is_some();
+        };
+        let known = self.files.get(path).copied();
+        if let Some(known) = known
+            && known.stamp == stamp
+            && !known.fresh
+        {
+            return false;
+        }
+        let hash = hash(path, stamp);
+        let fresh = stamp.is_fresh();
+        self.files
+            .insert(path.to_owned(), Known { stamp, hash, fresh });
+        match known {
+            None => true,
+            Some(known) => match (known.hash, hash) {
+                (Some(before), Some(now)) => before != now || known.stamp.size != stamp.size,
+                // What it held before nobody knows; its times must do.
+                (None, _) | (_, None) => known.stamp != stamp,
+            },
+        }
+    }
+
+    /// Hashes what is still to be, until the time is up. `false`: nothing is left.
+    pub(super) fn hash_some(&mut self, limit: Duration) -> bool {
+        let until = std::time::Instant::now() + limit;
+        while let Some(path) = self.unhashed.pop() {
+            if let Some(known) = self.files.get_mut(&path)
+                && known.hash.is_none()
+                && stamp(&path) == Some(known.stamp)
+            {
+                let hash = hash(&path, known.stamp);
+                // It may have been written to meanwhile: then what was read is no one's.
+                if stamp(&path) == Some(known.stamp) {
+                    known.hash = hash;
+                    known.fresh = known.stamp.is_fresh();
+                }
+            }
+            if std::time::Instant::now() >= until {
+                break;
+            }
+        }
+        !self.unhashed.is_empty()
+    }
+
+    /// The files that are known below a folder.
+    pub(super) fn below<'a>(&'a self, folder: &'a Path) -> impl Iterator<Item = &'a PathBuf> {
+        self.files
+            .keys()
+            .filter(move |path| path.starts_with(folder))
+    }
+
+    /// Keeps only these.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Path) -> bool) {
+        self.files.retain(|path, _| keep(path));
+    }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(path).ok()?;
+    metadata.is_file().then(|| Stamp::of(&metadata))
+}
+
+/// `None`: it is too large, or cannot be read.
+fn hash(path: &Path, stamp: Stamp) -> Option<u64> {
+    if stamp.size > HASHED_UP_TO {
+        return None;
+    }
+    let mut file = File::open(path).ok()?;
+    let mut hasher = DefaultHasher::new();
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Some(hasher.finish()),
+            Ok(read) => hasher.write(&buffer[..read]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_touch_and_the_same_bytes_are_no_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, "one").unwrap();
+        let mut contents = Contents::default();
+        assert!(!contents.arm(&path, SystemTime::now()));
+        while contents.hash_some(Duration::from_secs(1)) {}
+        let later = SystemTime::now() + Duration::from_secs(5);
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(later)
+            .unwrap();
+        assert!(!contents.changed(&path));
+        std::fs::write(&path, "one").unwrap();
+        assert!(!contents.changed(&path));
+        std::fs::write(&path, "two").unwrap();
+        assert!(contents.changed(&path));
+        assert!(!contents.changed(&path));
+        std::fs::remove_file(&path).unwrap();
+        assert!(contents.changed(&path));
+        assert!(!contents.changed(&path));
+        std::fs::write(&path, "two").unwrap();
+        assert!(contents.changed(&path), "it was gone");
+    }
+
+    #[test]
+    fn two_writes_within_one_tick_of_the_clock_are_two_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, "0000").unwrap();
+        let mut contents = Contents::default();
+        contents.arm(&path, SystemTime::now());
+        while contents.hash_some(Duration::from_secs(1)) {}
+        for n in 1..200 {
+            std::fs::write(&path, format!("{n:04}")).unwrap();
+            assert!(contents.changed(&path), "{n}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_by_its_like_has_not_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, new) = (folder.path().join("a"), folder.path().join("b"));
+        std::fs::write(&path, "one").unwrap();
+        let mut contents = Contents::default();
+        contents.arm(&path, SystemTime::now());
+        while contents.hash_some(Duration::from_secs(1)) {}
+        std::fs::write(&new, "one").unwrap();
+        std::fs::rename(&new, &path).unwrap();
+        assert!(!contents.changed(&path));
+    }
+}
