@@ -13,6 +13,7 @@
 //! | [`probe`] | one file per kind of check | domain, contain, logs |
 //! | [`supervisor`] | the one event loop, one runner per run | domain, contain, logs, probe |
 //! | [`control`] | the port that every face uses, here and over a socket | domain, logs, supervisor |
+//! | [`tui`] | the dashboard: model, update, view | domain, logs, control |
 //! | [`cli`] | arguments, output, exit codes; puts all together | everything |
 //!
 //! # A child exits
@@ -37,3 +38,4 @@ pub mod domain;
 pub mod logs;
 pub mod probe;
 pub mod supervisor;
+pub mod tui;
