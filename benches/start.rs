@@ -10,32 +10,40 @@
     reason = "a bench fails by panicking and prints its figures"
 )]
 
+mod bounds;
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
 
 const PK: &str = env!("CARGO_BIN_EXE_pk");
 const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop");
 
-fn main() {
+fn main() -> ExitCode {
     // `cargo test` builds benches and may run them: only `cargo bench` measures.
     if !std::env::args().any(|arg| arg == "--bench") {
-        return;
+        return ExitCode::SUCCESS;
     }
+    let mut bounds = bounds::Bounds::new();
+    let millis = |time: Duration| time.as_secs_f64() * 1e3;
     let first = median(15, first_process);
-    println!("exec of pk to its first process, 10 services: {first:?} (goal 15ms)");
+    let text = format!("exec of pk to its first process, 10 services, ms: {first:?}");
+    bounds.hold(&text, millis(first), 15.0);
     let late = median(20, port_to_dependent);
-    println!("port open to start of its dependent: {late:?} (goal 20ms)");
+    let text = format!("port open to start of its dependent, ms: {late:?}");
+    bounds.hold(&text, millis(late), 20.0);
     let by_hand = median(5, shop_by_hand);
     let by_pk = median(5, shop_by_pk);
     let ratio = by_pk.as_secs_f64() / by_hand.as_secs_f64();
-    println!(
-        "shop to ready: {by_pk:?}; its critical path by hand: {by_hand:?}; ratio {ratio:.2} (goal 1.3)"
+    let text = format!(
+        "shop to ready: {by_pk:?}; its critical path by hand: {by_hand:?}; ratio {ratio:.2}"
     );
+    bounds.hold(&text, ratio, 1.3);
+    bounds.end()
 }
 
 fn median(runs: usize, mut measure: impl FnMut() -> Duration) -> Duration {

@@ -15,14 +15,13 @@ use super::port::ControlPort;
 use crate::domain::change::Change;
 use crate::domain::snapshot::Snapshot;
 
-/// How many changes are kept.
-const KEPT: usize = 8192;
-
 /// Changes by number, from 1; shared by all clients.
 #[derive(Debug)]
 pub(super) struct History {
     /// Tells this life of the stack from an earlier one at the same socket.
     life: String,
+    /// How many changes are kept.
+    room: usize,
     kept: Mutex<Kept>,
     head: watch::Sender<Head>,
 }
@@ -53,9 +52,10 @@ pub(super) struct Batch {
 }
 
 impl History {
-    pub(super) fn new(life: String) -> Self {
+    pub(super) fn new(life: String, room: usize) -> Self {
         Self {
             life,
+            room,
             kept: Mutex::default(),
             head: watch::Sender::default(),
         }
@@ -123,7 +123,7 @@ impl History {
             return self.skip(1);
         };
         let mut kept = self.lock();
-        if kept.changes.len() >= KEPT {
+        if kept.changes.len() >= self.room {
             kept.changes.pop_front();
         }
         kept.changes.push_back(text.into());
@@ -155,6 +155,8 @@ pub(super) async fn ended(snapshots: &mut watch::Receiver<Arc<Snapshot>>) {
 
 #[cfg(test)]
 mod tests {
+    const KEPT: usize = 100;
+
     use super::*;
     use crate::domain::change::What;
     use crate::domain::time::Instant;
@@ -168,7 +170,7 @@ mod tests {
 
     #[test]
     fn who_comes_back_goes_on_where_it_was() {
-        let history = History::new("a".into());
+        let history = History::new("a".into(), KEPT);
         for at in 1..=3 {
             history.push(&change(at));
         }
@@ -184,7 +186,7 @@ mod tests {
 
     #[test]
     fn who_comes_too_late_is_told() {
-        let history = History::new("a".into());
+        let history = History::new("a".into(), KEPT);
         for at in 0..KEPT as u64 + 5 {
             history.push(&change(at));
         }

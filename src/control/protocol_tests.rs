@@ -47,18 +47,18 @@ fn changes_come_back_as_they_were() {
             after: Duration::from_millis(20),
         },
         UnitChange::Stopping {
-            stop: Stop::Dependency(InstanceId(4)),
+            stop: Box::new(Stop::Dependency(InstanceId(4))),
         },
         UnitChange::Killed,
         UnitChange::Exited {
             status: RunStatus(vec![ExitStatus::Code(1), ExitStatus::Signal(Signal::TERM)]),
         },
         UnitChange::Ended {
-            outcome: failed,
+            outcome: Box::new(failed),
             ran_for: Some(Duration::from_secs(91)),
         },
         UnitChange::Ended {
-            outcome: skipped,
+            outcome: Box::new(skipped),
             ran_for: None,
         },
     ] {

@@ -27,9 +27,6 @@ use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Instant;
 use crate::logs::{Gap, LogSource, MemoryStore};
 
-/// How many changes a face may lag.
-const CHANGES: usize = 2048;
-
 /// How many lines that were there before are brought along.
 const HISTORY: usize = 10_000;
 
@@ -72,8 +69,8 @@ impl RemotePort {
         let state: State = serde_json::from_str(&first.data)
             .map_err(|error| WireError::Garbled(error.to_string()))?;
         let met = (state.now, tokio::time::Instant::now());
+        let change_sender = broadcast::Sender::new(state.snapshot.changes_at_once());
         let (snapshot_sender, snapshots) = watch::channel(Arc::new(state.snapshot));
-        let change_sender = broadcast::Sender::new(CHANGES);
         let weak = change_sender.downgrade();
         let pending = Arc::new(watch::Sender::new(Pending {
             changes: true,

@@ -36,11 +36,13 @@ pub(super) struct Served {
 
 impl Served {
     pub(super) fn new(port: Arc<dyn ControlPort>, record: Record) -> Self {
+        let room = port.snapshots().borrow().changes_at_once() * 4;
         let life = format!("{:x}", record.started.as_nanosecond());
         Self {
             port,
             record,
-            history: History::new(life),
+            // Enough to come back after some such moments.
+            history: History::new(life, room),
             written: Mutex::default(),
         }
     }

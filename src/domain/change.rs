@@ -35,6 +35,7 @@ pub enum What {
 }
 
 /// What changed in a unit.
+// What is rare and large is boxed: thousands of these are on their way when a stack starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitChange {
@@ -61,7 +62,7 @@ pub enum UnitChange {
         reason: String,
     },
     Stopping {
-        stop: Stop,
+        stop: Box<Stop>,
     },
     /// The grace period was over.
     Killed,
@@ -76,10 +77,10 @@ pub enum UnitChange {
         /// Of this restart within the window, from 1.
         restart: u32,
         budget: Option<u32>,
-        failure: Option<Failure>,
+        failure: Option<Box<Failure>>,
     },
     Ended {
-        outcome: Outcome,
+        outcome: Box<Outcome>,
         /// How long its last run took, if it had one.
         #[serde(default, with = "opt_duration")]
         #[schemars(with = "Option<String>")]

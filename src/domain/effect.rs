@@ -58,7 +58,7 @@ pub enum Effect {
     },
     Publish(Change),
     /// No unit runs or can run any more.
-    Finish(Verdict),
+    Finish(Box<Verdict>),
 }
 
 /// Who of a group gets a signal.

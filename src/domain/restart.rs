@@ -67,6 +67,12 @@ impl History {
         }
     }
 
+    /// Whether [`healthy`](Self::healthy) would change anything.
+    #[must_use]
+    pub fn has_streak(&self) -> bool {
+        self.streak > 0
+    }
+
     /// It was healthy for long enough.
     pub fn healthy(&mut self) {
         self.streak = 0;

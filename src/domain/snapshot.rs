@@ -36,6 +36,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// How many changes a follower must be able to take at one moment, as when all units
+    /// start or stop in one step.
+    #[must_use]
+    pub fn changes_at_once(&self) -> usize {
+        (self.units.len() * 8).max(2048)
+    }
+
     /// The instance of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<UnitView>> {

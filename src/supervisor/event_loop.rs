@@ -82,7 +82,10 @@ impl<H: Host> EventLoop<H> {
             let passed = self.now();
             self.publisher
                 .publish_if_due(Instant::now(), passed, &mut self.set);
-            let deadline = self.deadlines.next().map(|at| self.started + at.0);
+            let deadline = self
+                .deadlines
+                .next()
+                .map(|at| self.started + at.since_start());
             let publication = self.publisher.due();
             tokio::select! {
                 biased;
@@ -99,7 +102,7 @@ impl<H: Host> EventLoop<H> {
     }
 
     fn now(&self) -> domain::time::Instant {
-        domain::time::Instant(self.started.elapsed())
+        domain::time::Instant::after_start(self.started.elapsed())
     }
 
     fn take(&mut self, incoming: Incoming) {

@@ -59,7 +59,7 @@ impl Handle {
     /// The time in the stack. A snapshot's own is that of the last event before it.
     #[must_use]
     pub fn now(&self) -> time::Instant {
-        time::Instant(self.started.elapsed())
+        time::Instant::after_start(self.started.elapsed())
     }
 
     /// The latest state and those that follow; closes after the one that holds the verdict.

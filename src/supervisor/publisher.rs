@@ -15,9 +15,6 @@ use crate::domain::snapshot::Snapshot;
 /// The shortest time between two snapshots: a screen shows no more than 60 a second.
 const PACE: Duration = Duration::from_micros(16_667);
 
-/// How many changes a face may lag before it has to take a snapshot instead.
-const CHANGES: usize = 2048;
-
 #[derive(Debug)]
 pub(super) struct Publisher {
     snapshots: watch::Sender<Arc<Snapshot>>,
@@ -30,8 +27,8 @@ pub(super) struct Publisher {
 impl Publisher {
     pub(super) fn new(first: Snapshot) -> Self {
         Self {
+            changes: broadcast::Sender::new(first.changes_at_once()),
             snapshots: watch::Sender::new(Arc::new(first)),
-            changes: broadcast::Sender::new(CHANGES),
             due: None,
             last: None,
         }

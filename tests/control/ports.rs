@@ -110,8 +110,8 @@ async fn face(port: &dyn ControlPort) {
         seen.push(change.what);
     }
     let stopped = |what: &What| {
-        matches!(what, What::Unit { name, change: UnitChange::Ended { outcome: Outcome::Stopped, .. }, .. }
-            if name.as_str() == "web")
+        matches!(what, What::Unit { name, change: UnitChange::Ended { outcome, .. }, .. }
+            if name.as_str() == "web" && **outcome == Outcome::Stopped)
     };
     assert!(seen.iter().any(stopped), "{seen:#?}");
 }

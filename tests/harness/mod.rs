@@ -11,6 +11,7 @@ mod running;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 pub use filter::filtered;
@@ -171,7 +172,11 @@ impl Pk {
 /// named.
 fn plain(through: &[String], folder: &Path) -> Command {
     let pk = env!("CARGO_BIN_EXE_pk");
-    let mut words = through.iter().map(String::as_str).chain([pk]);
+    let mut words = heedful()
+        .iter()
+        .copied()
+        .chain(through.iter().map(String::as_str))
+        .chain([pk]);
     let mut command = Command::new(words.next().unwrap_or(pk));
     command
         .args(words)
@@ -189,6 +194,17 @@ fn plain(through: &[String], folder: &Path) -> Command {
         command.env_remove(name);
     }
     command
+}
+
+/// What a shell starts in the background ignores Ctrl-C, and so does what that starts.
+fn heedful() -> &'static [&'static str] {
+    static IGNORED: OnceLock<bool> = OnceLock::new();
+    let ignored = || pk::contain::is_ignored(pk::domain::signal::Signal::INT).unwrap_or(false);
+    if *IGNORED.get_or_init(ignored) {
+        &["env", "--default-signal=INT,QUIT"]
+    } else {
+        &[]
+    }
 }
 
 /// The top folder of the package.

@@ -178,7 +178,7 @@ mod tests {
     }
 
     fn ended(instance: InstanceId) -> Change {
-        let outcome = Outcome::Completed;
+        let outcome = Box::new(Outcome::Completed);
         change(
             instance,
             UnitChange::Ended {

@@ -143,7 +143,7 @@ impl Story {
         }
         if let UnitChange::Stopping { stop } = change {
             let text = self.stopping(stop);
-            let tone = match stop {
+            let tone = match **stop {
                 Stop::Failed(_) => Tone::Bad,
                 _ => Tone::Plain,
             };
@@ -277,7 +277,7 @@ impl Known {
                 failure,
             } => {
                 (self.running, self.ready) = (false, false);
-                (self.exit, self.failing) = (None, failure.clone());
+                (self.exit, self.failing) = (None, failure.as_deref().cloned());
                 let of = budget.map_or_else(String::new, |budget| format!("/{budget}"));
                 let why = failure
                     .as_ref()
@@ -288,7 +288,7 @@ impl Known {
             }
             UnitChange::Ended { outcome, ran_for } => {
                 (self.running, self.ready) = (false, false);
-                self.outcome = Some(outcome.clone());
+                self.outcome = Some((**outcome).clone());
                 Some(self.ended(outcome, *ran_for))
             }
             UnitChange::Added => Some((Tone::Plain, "added to the stack".to_owned())),

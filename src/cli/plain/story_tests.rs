@@ -98,7 +98,7 @@ fn ends_say_why() {
         gave_up_after: Some(5),
     });
     let ended = |outcome: &Outcome, millis: Option<u64>| UnitChange::Ended {
-        outcome: outcome.clone(),
+        outcome: Box::new(outcome.clone()),
         ran_for: millis.map(Duration::from_millis),
     };
     assert_eq!(
@@ -130,7 +130,7 @@ fn a_stop_tells_how_it_ended_only_if_not_as_asked() {
             say(&mut story, 0, "db", UnitChange::Exited { status }),
             None
         );
-        let outcome = Outcome::Stopped;
+        let outcome = Box::new(Outcome::Stopped);
         said(
             &mut story,
             "db",
@@ -157,7 +157,7 @@ fn restarts_are_counted() {
         delay: Duration::from_millis(400),
         restart: 2,
         budget,
-        failure: Some(Failure::Exit(ExitStatus::Code(1))),
+        failure: Some(Box::new(Failure::Exit(ExitStatus::Code(1)))),
     };
     assert_eq!(
         said(&mut story, "db", backoff(Some(5))),
@@ -244,7 +244,9 @@ fn the_stack_says_why_it_stops() {
         "stopping: db failed"
     );
     let mut story = story();
-    let stop = |stop| UnitChange::Stopping { stop };
+    let stop = |stop| UnitChange::Stopping {
+        stop: Box::new(stop),
+    };
     assert_eq!(said(&mut story, "api", stop(Stop::Shutdown)), "stopping");
     assert_eq!(
         said(&mut story, "api", stop(Stop::Dependency(InstanceId(7)))),

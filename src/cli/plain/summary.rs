@@ -60,7 +60,7 @@ pub fn render(
         out.push_str(&format!("\n{}\n", painter.warning(&safe(&head))));
     }
     let skipped: Vec<&str> = skipped.iter().map(|unit| unit.name.as_str()).collect();
-    let took = short_duration(snapshot.at.0);
+    let took = short_duration(snapshot.at.since_start());
     let head = format!("{} ended after {took}", snapshot.name);
     out.push_str(&format!("\n{}\n", painter.bold(&head)));
     append_names("failed", &failed, |text| painter.bad(text), &mut out);

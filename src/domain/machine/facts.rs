@@ -72,16 +72,22 @@ impl Machine {
         self.disarm(DeadlineKind::Spawn);
         let attempt = self.attempt;
         self.publish(UnitChange::Started { attempt, pid }, ctx);
-        let roles = self.health.begin(ctx.now, &self.spec);
-        self.start_probes(run, &roles, ctx);
-        if !self.spec.can_be_ready() {
-            self.arm(
-                DeadlineKind::Healthy,
-                ctx.now + self.spec.restart.reset_after,
-                ctx,
-            );
+        if self.terms.is_probed {
+            let roles = self.health.begin(ctx.now, &self.spec);
+            self.start_probes(run, &roles, ctx);
+            self.take_latched(run, ctx);
         }
-        self.take_latched(run, ctx);
+        if !self.terms.can_be_ready {
+            self.arm_healthy(ctx);
+        }
+    }
+
+    /// From now on it counts whether the run stays healthy, if there is anything to forget.
+    fn arm_healthy(&mut self, ctx: &mut Context<'_>) {
+        if self.failing.is_some() || self.history.has_streak() {
+            let after = self.spec.restart.reset_after;
+            self.arm(DeadlineKind::Healthy, ctx.now + after, ctx);
+        }
     }
 
     fn start_probes(&mut self, run: RunId, roles: &[ProbeRole], ctx: &mut Context<'_>) {
@@ -180,11 +186,7 @@ impl Machine {
     fn became_ready(&mut self, ctx: &mut Context<'_>) {
         self.failing = None;
         self.disarm(DeadlineKind::Ready);
-        self.arm(
-            DeadlineKind::Healthy,
-            ctx.now + self.spec.restart.reset_after,
-            ctx,
-        );
+        self.arm_healthy(ctx);
         let after = ctx.now.since(self.spawned_at.unwrap_or(ctx.now));
         self.ready_after.get_or_insert(after);
         self.publish(UnitChange::Ready { after }, ctx);

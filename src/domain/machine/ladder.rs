@@ -75,7 +75,12 @@ impl Machine {
         } else {
             self.spec.shutdown.ask()
         };
-        self.publish(UnitChange::Stopping { stop: stop.clone() }, ctx);
+        self.publish(
+            UnitChange::Stopping {
+                stop: Box::new(stop.clone()),
+            },
+            ctx,
+        );
         let rung = self.climb(run, ask, ctx);
         self.set_phase(Phase::Stopping { run, stop, rung }, ctx);
     }

@@ -11,6 +11,7 @@ mod armed;
 mod facts;
 mod ladder;
 mod seen;
+mod terms;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use armed::ArmedDeadlines;
+use terms::Terms;
 
 use super::change::{Change, UnitChange, What};
 use super::effect::Effect;
@@ -68,6 +70,8 @@ pub struct Machine {
     instance: InstanceId,
     name: UnitName,
     spec: Arc<UnitSpec>,
+    /// Of `spec`.
+    terms: Terms,
     /// Takes effect when no run is live.
     next_spec: Option<Arc<UnitSpec>>,
     phase: Phase,
@@ -101,6 +105,7 @@ impl Machine {
         Self {
             instance,
             name,
+            terms: Terms::of(&spec),
             spec,
             next_spec: None,
             phase: Phase::Idle,
@@ -221,15 +226,10 @@ impl Machine {
             ctx,
         );
         self.arm(DeadlineKind::Spawn, ctx.now + SPAWN_LIMIT, ctx);
-        if let Some(limit) = self
-            .spec
-            .timeouts
-            .ready
-            .filter(|_| self.spec.can_be_ready())
-        {
+        if let Some(limit) = self.terms.ready {
             self.arm(DeadlineKind::Ready, ctx.now + limit, ctx);
         }
-        if let Some(limit) = self.spec.timeouts.run {
+        if let Some(limit) = self.terms.run {
             self.arm(DeadlineKind::Run, ctx.now + limit, ctx);
         }
     }
@@ -365,7 +365,7 @@ impl Machine {
                     delay,
                     restart: number,
                     budget: self.spec.restart.max_restarts,
-                    failure: failure.clone(),
+                    failure: failure.clone().map(Box::new),
                 };
                 self.set_phase(Phase::Backoff { until, failure }, ctx);
                 self.arm(DeadlineKind::Backoff, until, ctx);
@@ -378,7 +378,7 @@ impl Machine {
         self.disarm_all();
         self.set_phase(Phase::Waiting, ctx);
         self.publish(UnitChange::Waiting, ctx);
-        if let Some(limit) = self.spec.timeouts.wait {
+        if let Some(limit) = self.terms.wait {
             self.arm(DeadlineKind::Wait, ctx.now + limit, ctx);
         }
     }
@@ -390,7 +390,7 @@ impl Machine {
             Outcome::Completed | Outcome::Failed(_) | Outcome::Stopped => self.spawned_at,
         };
         let change = UnitChange::Ended {
-            outcome: outcome.clone(),
+            outcome: Box::new(outcome.clone()),
             ran_for: ran
                 .filter(|_| self.phase.is_live())
                 .map(|at| ctx.now.since(at)),
@@ -405,7 +405,7 @@ impl Machine {
         if !self.phase.is_live() {
             self.pid = None;
             if let Some(spec) = self.next_spec.take() {
-                self.spec = spec;
+                self.take_spec(spec);
             }
         }
     }
@@ -447,9 +447,14 @@ impl Machine {
         if self.phase.is_live() && !keep_run {
             self.next_spec = Some(spec);
         } else {
-            self.spec = spec;
+            self.take_spec(spec);
             self.next_spec = None;
         }
+    }
+
+    fn take_spec(&mut self, spec: Arc<UnitSpec>) {
+        self.terms = Terms::of(&spec);
+        self.spec = spec;
     }
 
     /// Whether that deadline is the one that is armed now.

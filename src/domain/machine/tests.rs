@@ -105,6 +105,13 @@ fn phases() -> Vec<(&'static str, Bench)> {
     let up = [wait.clone(), Input::Go, spawned];
     let running = || plain().after(&up);
     let ready = || running().after(&[probed(ProbeRole::Readiness, true)]);
+    let again = [
+        exits(1, true),
+        reaped.clone(),
+        Input::Deadline(DeadlineKind::Backoff),
+    ];
+    let restarted = || ready().after(&again).after(&up[1..]);
+    let restarted = || restarted().after(&[probed(ProbeRole::Readiness, true)]);
     let stopping = || running().after(&[Input::Stop(Stop::Requested)]);
     let killed = || running().after(&[Input::Kill(Stop::Requested)]);
     vec![
@@ -113,6 +120,7 @@ fn phases() -> Vec<(&'static str, Bench)> {
         ("starting", plain().after(&up[..2])),
         ("running, not ready", running()),
         ("running, ready", ready()),
+        ("running, ready after a restart", restarted()),
         (
             "running, its leader gone (lifetime: group)",
             Bench::new(|spec| spec.lifetime = Lifetime::Group)

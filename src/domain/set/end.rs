@@ -93,7 +93,7 @@ impl UnitSet {
         }
         let verdict = self.sum_up();
         self.ended = Some(verdict.clone());
-        effects.push(Effect::Finish(verdict));
+        effects.push(Effect::Finish(Box::new(verdict)));
     }
 
     fn sum_up(&self) -> Verdict {

@@ -97,8 +97,9 @@ impl UnitSet {
             run: None,
             queued: false,
             lined_up: false,
-            stale: false,
+            stale: true,
         });
+        self.stale_views.push(id);
         if self.begun {
             effects.push(Effect::Publish(Change {
                 at: self.now,

@@ -87,7 +87,7 @@ impl Budgets {
                     gave_up_after: Some(restarts),
                     ..
                 }) = outcome
-                    && machine.since().0.as_millis() == u128::from(now)
+                    && machine.since().since_start().as_millis() == u128::from(now)
                     && !budget.commanded
                 {
                     let count = budget.within(now, machine.spec().restart.window);

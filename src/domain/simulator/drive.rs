@@ -333,7 +333,7 @@ impl Life<'_> {
         for effect in effects {
             if let Effect::Arm(armed) = effect {
                 let deadline = armed.deadline;
-                let at = u64::try_from(armed.at.0.as_millis()).unwrap_or(u64::MAX);
+                let at = u64::try_from(armed.at.since_start().as_millis()).unwrap_or(u64::MAX);
                 let key = (deadline.instance.0, deadline.kind as u8);
                 self.armed.insert(key, (deadline, at));
                 self.deadlines.push(deadline);
@@ -399,7 +399,7 @@ fn short_effect(effect: &Effect) -> String {
             "Arm {:?} of {} at {}",
             armed.deadline.kind,
             armed.deadline.instance.0,
-            armed.at.0.as_millis()
+            armed.at.since_start().as_millis()
         ),
         Effect::Publish(change) => format!("{:?}", change.what),
         Effect::StartProbe { .. }

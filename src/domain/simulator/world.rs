@@ -176,7 +176,7 @@ impl World {
             }
             Effect::Kill { run } => self.kill(*run),
             Effect::Arm(armed) => {
-                let at = u64::try_from(armed.at.0.as_millis()).unwrap_or(u64::MAX);
+                let at = u64::try_from(armed.at.since_start().as_millis()).unwrap_or(u64::MAX);
                 let at = at.saturating_add_signed(-self.skew);
                 let late = self.rng.u64(1..4);
                 self.schedule(at.saturating_add(late), Next::Deadline(armed.deadline));
