@@ -5,9 +5,14 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::changes::Changes;
-use super::port::{ControlPort, PortError, Reply};
+use super::port::{ControlPort, PortError, Reply, TerminalReply};
+use super::terminal::{Input, TerminalWatch};
 use crate::domain::event::Command;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::id::InstanceId;
+use crate::domain::snapshot::{Snapshot, UnitView};
+use crate::domain::spec::Tty;
+use crate::domain::stats::StackStats;
+use crate::domain::terminal::{TerminalDenial, TerminalSize};
 use crate::domain::time::Instant;
 use crate::logs::{LogSource, MemoryStore};
 use crate::supervisor::Handle;
@@ -25,6 +30,26 @@ impl LocalPort {
     pub fn new(handle: Handle, store: MemoryStore) -> Self {
         Self { handle, store }
     }
+
+    /// That the instance is there, and has what `has` asks for.
+    fn check(
+        &self,
+        instance: InstanceId,
+        has: impl FnOnce(&UnitView) -> bool,
+        otherwise: TerminalDenial,
+    ) -> Result<(), TerminalDenial> {
+        let snapshots = self.handle.snapshots();
+        let snapshot = snapshots.borrow();
+        match snapshot.units.iter().find(|unit| unit.id == instance) {
+            None => Err(TerminalDenial::NoSuchUnit),
+            Some(unit) if has(unit) => Ok(()),
+            Some(_) => Err(otherwise),
+        }
+    }
+}
+
+fn has_terminal(unit: &UnitView) -> bool {
+    unit.tty == Tty::Full
 }
 
 impl ControlPort for LocalPort {
@@ -45,6 +70,33 @@ impl ControlPort for LocalPort {
 
     fn now(&self) -> Instant {
         self.handle.now()
+    }
+
+    fn stats(&self) -> watch::Receiver<Arc<StackStats>> {
+        self.handle.stats()
+    }
+
+    fn watch_terminal(&self, instance: InstanceId) -> TerminalReply<'_, TerminalWatch> {
+        Box::pin(async move {
+            self.check(instance, has_terminal, TerminalDenial::NoTerminal)?;
+            let stream = self.handle.terminals().watch(instance);
+            Ok(TerminalWatch::local(stream))
+        })
+    }
+
+    fn send_input(&self, instance: InstanceId, input: Input) -> TerminalReply<'_, ()> {
+        Box::pin(async move {
+            self.check(instance, |unit| unit.takes_input, TerminalDenial::NoInput)?;
+            Ok(self.handle.terminals().send(instance, input).await?)
+        })
+    }
+
+    fn resize_terminal(&self, instance: InstanceId, size: TerminalSize) -> TerminalReply<'_, ()> {
+        Box::pin(async move {
+            self.check(instance, has_terminal, TerminalDenial::NoTerminal)?;
+            self.handle.terminals().resize(instance, size);
+            Ok(())
+        })
     }
 
     fn logs(&self) -> Arc<dyn LogSource> {

@@ -16,6 +16,7 @@
 
 mod changes;
 mod history;
+mod live;
 mod local;
 mod log_pages;
 mod openapi;
@@ -23,19 +24,22 @@ mod port;
 pub mod protocol;
 mod record;
 mod remote;
+mod remote_live;
 mod routes;
 mod runtime_folder;
 mod server;
 mod session;
 mod streams;
+mod terminal;
 pub mod wire;
 
 pub use changes::Changes;
 pub use local::LocalPort;
 pub use openapi::openapi;
-pub use port::{Answered, ControlPort, PortError, Reply};
+pub use port::{Answered, ControlPort, PortError, Reply, TerminalReply};
 pub use record::Record;
 pub use remote::RemotePort;
 pub use runtime_folder::{FolderError, RuntimeFolder};
 pub use server::{Serving, serve};
 pub use session::{Found, Session, SessionError, meant, running};
+pub use terminal::{Input, TerminalError, TerminalEvent, TerminalWatch};

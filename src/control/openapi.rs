@@ -4,8 +4,12 @@ use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::protocol::{Act, ChangesPage, ChangesQuery, LogPage, LogQuery, Problem, State, Taken};
+use super::protocol::{
+    Act, ChangesPage, ChangesQuery, Drawn, LogPage, LogQuery, Problem, State, Taken, Typed, Written,
+};
 use super::record::Record;
+use crate::domain::stats::StackStats;
+use crate::domain::terminal::TerminalSize;
 
 /// The document (OpenAPI 3.1).
 #[must_use]
@@ -46,6 +50,25 @@ pub fn openapi() -> Value {
                 "The same, for a cursor that is too long for an address.",
             ).takes::<LogQuery>().gives::<LogPage>().done(),
         },
+        "/v1/stats/stream": { "get": operation(
+            types, "stats",
+            "Server-sent events: `stats` with a StackStats about once a second, sampled only \
+             while somebody looks; `end` once the stack has ended.",
+        ).mentions::<StackStats>().streams().done() },
+        "/v1/units/{unit}/terminal/stream": { "get": operation(
+            types, "terminal",
+            "Server-sent events of an instance with `tty: true`: `screen` with a Drawn, first \
+             and whenever what came before tells no longer what is shown; `output` with what \
+             was Written since; `end` once the stack has ended.",
+        ).of_unit().mentions::<Drawn>().mentions::<Written>().streams().done() },
+        "/v1/units/{unit}/terminal/size": { "post": operation(
+            types, "resize",
+            "Gives the terminal of an instance another size; answered is what it has got.",
+        ).of_unit().takes::<TerminalSize>().gives::<TerminalSize>().done() },
+        "/v1/units/{unit}/input": { "post": operation(
+            types, "input",
+            "Types something for an instance. Answered once it is on its way.",
+        ).of_unit().takes::<Typed>().gives::<serde_json::Map<String, Value>>().done() },
     });
     let schemas = types.take_definitions(true);
     json!({
@@ -102,6 +125,20 @@ impl Operation<'_> {
         let schema = self.types.subschema_for::<T>().to_value();
         self.value["responses"]["200"] =
             json!({ "description": "Done.", "content": content("application/json", &schema) });
+        self
+    }
+
+    /// What stands in events.
+    fn mentions<T: JsonSchema>(self) -> Self {
+        let _ = self.types.subschema_for::<T>();
+        self
+    }
+
+    /// The path names an instance.
+    fn of_unit(mut self) -> Self {
+        self.value["parameters"] = json!([{
+            "name": "unit", "in": "path", "required": true, "schema": { "type": "string" },
+        }]);
         self
     }
 

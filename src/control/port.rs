@@ -6,8 +6,12 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::changes::Changes;
+use super::terminal::{Input, TerminalError, TerminalWatch};
 use crate::domain::event::Command;
+use crate::domain::id::InstanceId;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::stats::StackStats;
+use crate::domain::terminal::TerminalSize;
 use crate::domain::time::Instant;
 use crate::logs::LogSource;
 
@@ -29,6 +33,9 @@ pub enum PortError {
 /// The answer to a command, when it comes.
 pub type Reply<'a> = Pin<Box<dyn Future<Output = Result<Answered, PortError>> + Send + 'a>>;
 
+/// The answer about a terminal, when it comes.
+pub type TerminalReply<'a, T> = Pin<Box<dyn Future<Output = Result<T, TerminalError>> + Send + 'a>>;
+
 /// How a stack is seen and steered.
 pub trait ControlPort: Send + Sync + std::fmt::Debug {
     /// Asks for something; the answer says whether it is taken, not that it is done.
@@ -44,6 +51,22 @@ pub trait ControlPort: Send + Sync + std::fmt::Debug {
 
     /// What the units write.
     fn logs(&self) -> Arc<dyn LogSource>;
+
+    /// What the live runs use. It is sampled only while anybody looks: hold the receiver for
+    /// as long as it is shown, and drop it then. A sample comes at once, the next soon after
+    /// (rates need two), then one a second. What the receiver holds at first may be empty.
+    fn stats(&self) -> watch::Receiver<Arc<StackStats>>;
+
+    /// What the terminal of an instance with `tty: true` shows, now and from now on.
+    fn watch_terminal(&self, instance: InstanceId) -> TerminalReply<'_, TerminalWatch>;
+
+    /// Types something for an instance that takes input (see
+    /// [`takes_input`](crate::domain::snapshot::UnitView::takes_input)). Resolves once it is on
+    /// its way.
+    fn send_input(&self, instance: InstanceId, input: Input) -> TerminalReply<'_, ()>;
+
+    /// Gives the terminal of an instance another size. Of several faces the last one counts.
+    fn resize_terminal(&self, instance: InstanceId, size: TerminalSize) -> TerminalReply<'_, ()>;
 
     /// The time in the stack, for how long something has been so.
     fn now(&self) -> Instant;

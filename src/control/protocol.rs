@@ -9,10 +9,16 @@
 //!  GET  /v1/changes          what changed, from a place on             ChangesPage
 //!  GET  /v1/changes/stream   each change (SSE: change, resync, end)
 //!  GET  /v1/logs             a page of lines, from a place on          LogPage
+//!  GET  /v1/stats/stream     what the runs use (SSE: stats, end)       StackStats
+//!  GET  /v1/units/UNIT/terminal/stream   (SSE: screen, output, end)    Drawn, Written
+//!  POST /v1/units/UNIT/terminal/size     TerminalSize                  TerminalSize
+//!  POST /v1/units/UNIT/input             Typed                         {}
 //! ```
 //!
 //! This module owns the types and their JSON alone. Whatever else is answered is a
 //! [`Problem`]. Durations are written as the file writes them.
+
+mod terminal;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -24,8 +30,10 @@ use crate::domain::event::{Command, Shutdown, ShutdownCause};
 use crate::domain::id::{Attempt, InstanceId, Revision, RunId, UnitName};
 use crate::domain::signal::Signal;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::terminal::TerminalDenial;
 use crate::domain::time::Instant;
 use crate::logs::{Cut, LogLine, Origin, Stream};
+pub use terminal::{Drawn, Typed, Written};
 
 /// The largest body of a request, in bytes: room for every name of a large stack.
 pub const MAX_BODY: usize = 1 << 20;
@@ -160,6 +168,9 @@ pub struct Problem {
     pub denial: Option<Denial>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<Revision>,
+    /// Of what is asked of a terminal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<TerminalDenial>,
 }
 
 impl Problem {
@@ -171,6 +182,7 @@ impl Problem {
             hint: None,
             denial: None,
             revision: None,
+            terminal: None,
         }
     }
 

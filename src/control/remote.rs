@@ -18,12 +18,17 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::changes::{Changes, Told};
-use super::port::{Answered, ControlPort, PortError, Reply};
+use super::port::{Answered, ControlPort, PortError, Reply, TerminalReply};
 use super::protocol::{Act, ErrorCode, LogPage, LogQuery, State, Taken};
+use super::remote_live::{self, RemoteStats};
+use super::terminal::{Input, TerminalError, TerminalWatch};
 use super::wire::{self, EventStream, WireError};
 use crate::domain::admission::Answer;
 use crate::domain::event::Command;
+use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::snapshot::Snapshot;
+use crate::domain::stats::StackStats;
+use crate::domain::terminal::{TerminalDenial, TerminalSize};
 use crate::domain::time::Instant;
 use crate::logs::{Gap, LogSource, MemoryStore};
 
@@ -52,6 +57,7 @@ pub struct RemotePort {
     /// The stack's time and ours at the same moment.
     met: (Instant, tokio::time::Instant),
     logs: OnceLock<MemoryStore>,
+    stats: RemoteStats,
     pending: Arc<watch::Sender<Pending>>,
     runtime: tokio::runtime::Handle,
     tasks: std::sync::Mutex<JoinSet<()>>,
@@ -89,10 +95,21 @@ impl RemotePort {
             changes: weak,
             met,
             logs: OnceLock::new(),
+            stats: RemoteStats::default(),
             pending,
             runtime: tokio::runtime::Handle::current(),
             tasks: std::sync::Mutex::new(tasks),
         })
+    }
+}
+
+impl RemotePort {
+    /// Paths name an instance by its name.
+    fn name(&self, instance: InstanceId) -> Result<UnitName, TerminalError> {
+        let snapshot = self.snapshots.borrow();
+        let unit = snapshot.units.iter().find(|unit| unit.id == instance);
+        let unit = unit.ok_or(TerminalDenial::NoSuchUnit)?;
+        Ok(unit.name.clone())
     }
 }
 
@@ -223,6 +240,31 @@ impl ControlPort for RemotePort {
             store
         });
         Arc::new(store.clone())
+    }
+
+    fn stats(&self) -> watch::Receiver<Arc<StackStats>> {
+        self.stats.subscribe(&self.socket, &self.runtime)
+    }
+
+    fn watch_terminal(&self, instance: InstanceId) -> TerminalReply<'_, TerminalWatch> {
+        Box::pin(async move {
+            let name = self.name(instance)?;
+            remote_live::watch_terminal(&self.socket, name.as_str()).await
+        })
+    }
+
+    fn send_input(&self, instance: InstanceId, input: Input) -> TerminalReply<'_, ()> {
+        Box::pin(async move {
+            let name = self.name(instance)?;
+            remote_live::send_input(&self.socket, name.as_str(), input).await
+        })
+    }
+
+    fn resize_terminal(&self, instance: InstanceId, size: TerminalSize) -> TerminalReply<'_, ()> {
+        Box::pin(async move {
+            let name = self.name(instance)?;
+            remote_live::resize_terminal(&self.socket, name.as_str(), size).await
+        })
     }
 
     fn now(&self) -> Instant {

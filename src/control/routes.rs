@@ -18,7 +18,7 @@ use super::history::History;
 use super::port::{ControlPort, PortError};
 use super::protocol::{Act, ErrorCode, MAX_BODY, Problem, Taken};
 use super::record::Record;
-use super::{log_pages, openapi, streams};
+use super::{live, log_pages, openapi, streams};
 use crate::domain::admission::{Answer, Denial};
 use crate::domain::event::Command;
 use crate::domain::id::Revision;
@@ -99,6 +99,10 @@ pub(super) fn router(served: Arc<Served>) -> Router {
             "/v1/logs",
             get(log_pages::by_query).post(log_pages::by_body),
         )
+        .route("/v1/stats/stream", get(live::stats))
+        .route("/v1/units/{unit}/terminal/stream", get(live::terminal))
+        .route("/v1/units/{unit}/terminal/size", post(live::size))
+        .route("/v1/units/{unit}/input", post(live::input))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -181,12 +181,12 @@ pub(super) async fn changes_page(
     }))
 }
 
-fn event(name: &str, data: &impl Serialize) -> Option<Event> {
+pub(super) fn event(name: &str, data: &impl Serialize) -> Option<Event> {
     let text = serde_json::to_string(data).ok()?;
     Some(Event::default().event(name).data(text))
 }
 
-fn sse(batches: impl stream::Stream<Item = Events> + Send + 'static) -> Response {
+pub(super) fn sse(batches: impl stream::Stream<Item = Events> + Send + 'static) -> Response {
     use stream::StreamExt as _;
     let events = batches.flat_map(stream::iter);
     Sse::new(events)

@@ -13,7 +13,7 @@ use super::health::Readiness;
 use super::id::{Attempt, InstanceId, Revision, UnitName};
 use super::outcome::{Failure, Outcome, RunStatus};
 use super::phase::{Desired, PhaseName, Stop};
-use super::spec::{Condition, UnitKind};
+use super::spec::{Condition, Tty, UnitKind};
 use super::text::opt_duration;
 use super::time::Instant;
 use super::verdict::Verdict;
@@ -95,6 +95,12 @@ pub struct UnitView {
     pub exit: Option<RunStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
+    /// Whether it has a terminal: `full` is one that a face can show and type into.
+    #[serde(default, skip_serializing_if = "Tty::is_no")]
+    pub tty: Tty,
+    /// Whether what is typed for it is passed on, with or without a terminal.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub takes_input: bool,
     /// All in words.
     pub status: String,
 }

@@ -12,6 +12,8 @@ use super::deadlines::Deadlines;
 use super::handle::{Answered, Handle};
 use super::host::Host;
 use super::publisher::Publisher;
+use super::stats::Looking;
+use super::terminal::Terminals;
 use crate::domain;
 use crate::domain::admission::{Answer, Denial};
 use crate::domain::effect::Effect;
@@ -42,6 +44,8 @@ pub(super) fn spawn<H: Host>(
         snapshots: publisher.snapshots(),
         changes: publisher.change_sender(),
         started,
+        looking: Looking::default(),
+        terminals: Terminals::default(),
     };
     let event_loop = EventLoop {
         set,

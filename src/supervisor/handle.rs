@@ -5,11 +5,14 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::event_loop::Incoming;
+use super::stats::Looking;
+use super::terminal::Terminals;
 use crate::domain::admission::Answer;
 use crate::domain::change::Change;
 use crate::domain::event::Command;
 use crate::domain::id::Revision;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::stats::StackStats;
 use crate::domain::time;
 
 /// The event loop has ended.
@@ -33,6 +36,8 @@ pub struct Handle {
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(super) changes: broadcast::Sender<Change>,
     pub(super) started: tokio::time::Instant,
+    pub(super) looking: Looking,
+    pub(super) terminals: Terminals,
 }
 
 impl Handle {
@@ -66,6 +71,19 @@ impl Handle {
     #[must_use]
     pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.snapshots.clone()
+    }
+
+    /// What the live runs use. It is sampled for as long as anybody holds such a receiver:
+    /// at once, and then about once a second.
+    #[must_use]
+    pub fn stats(&self) -> watch::Receiver<Arc<StackStats>> {
+        self.looking.subscribe()
+    }
+
+    /// What the units' terminals show, and the way to type for them.
+    #[must_use]
+    pub fn terminals(&self) -> &Terminals {
+        &self.terminals
     }
 
     /// Each change from now on.

@@ -2,7 +2,6 @@
 //! runs on.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +9,12 @@ use tokio::sync::mpsc;
 
 use super::event_loop::Incoming;
 use super::runner::{self, Ask, Tools};
-use crate::contain::{Containment, Scope as ContainScope};
+use crate::contain::Scope as ContainScope;
 use crate::domain::effect::Scope;
 use crate::domain::event::ProbeRole;
 use crate::domain::id::{RunId, UnitName};
 use crate::domain::signal::Signal;
 use crate::domain::spec::{Command, UnitSpec};
-use crate::logs::MemoryStore;
 
 /// Does what is to be done to runs. Nothing here waits: what comes of it is reported to the
 /// inbox as a fact.
@@ -40,19 +38,10 @@ pub(super) struct Runners {
 }
 
 impl Runners {
-    pub(super) fn new(
-        inbox: mpsc::UnboundedSender<Incoming>,
-        containment: Containment,
-        store: MemoryStore,
-        environment: Vec<(OsString, OsString)>,
-    ) -> Self {
+    pub(super) fn new(inbox: mpsc::UnboundedSender<Incoming>, tools: Arc<Tools>) -> Self {
         Self {
             inbox,
-            tools: Arc::new(Tools {
-                containment,
-                store,
-                environment,
-            }),
+            tools,
             runs: HashMap::new(),
         }
     }

@@ -22,6 +22,9 @@ mod request;
 mod runner;
 #[cfg(test)]
 mod scripted_host;
+mod stats;
+#[expect(dead_code, reason = "runners feed it in the next step")]
+mod terminal;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +38,9 @@ use crate::logs::MemoryStore;
 
 pub use handle::{Answered, Gone, Handle};
 use host::Runners;
+use runner::Tools;
+use stats::LiveGroups;
+pub use terminal::{Input, TerminalEvent, TerminalStream, Terminals};
 
 /// What a stack runs with.
 #[derive(Debug)]
@@ -53,12 +59,17 @@ pub struct Settings {
 #[must_use]
 pub fn start(settings: Settings) -> Handle {
     let set = UnitSet::new(&settings.plan, settings.options, settings.seed);
-    event_loop::spawn(set, |inbox| {
-        Runners::new(
-            inbox,
-            settings.containment,
-            settings.store,
-            settings.environment,
-        )
-    })
+    let tools = Arc::new(Tools {
+        containment: settings.containment,
+        store: settings.store,
+        environment: settings.environment,
+        groups: LiveGroups::default(),
+        terminals: Terminals::default(),
+    });
+    let (groups, terminals) = (tools.groups.clone(), tools.terminals.clone());
+    let mut handle = event_loop::spawn(set, |inbox| Runners::new(inbox, tools));
+    handle.terminals = terminals;
+    let looking = handle.looking.clone();
+    tokio::spawn(looking.sample(groups, handle.started, handle.snapshots()));
+    handle
 }

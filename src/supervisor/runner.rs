@@ -21,6 +21,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::event_loop::{Incoming, report};
 use super::request;
+use super::stats::{LiveGroups, LiveRun};
+use super::terminal::Terminals;
 use crate::contain::{
     Containment, Group, HelperEnd, Output, Pipe, Running, Scope, SpawnError, run_helper,
 };
@@ -41,6 +43,8 @@ pub(super) struct Tools {
     pub containment: Containment,
     pub store: MemoryStore,
     pub environment: Vec<(OsString, OsString)>,
+    pub groups: LiveGroups,
+    pub terminals: Terminals,
 }
 
 /// What a runner is asked.
@@ -157,6 +161,7 @@ impl Runner {
         for output in running.take_outputs() {
             self.pump(output, &stopped, &mut pumps);
         }
+        let live = LiveRun::new(&self.tools.groups, self.run, &self.group_name, &group);
         self.report(Fact::Spawned { pid: running.pid() });
 
         let statuses = self.until(&group, running.exited()).await;
@@ -172,6 +177,7 @@ impl Runner {
             self.pause(&group).await;
         }
 
+        drop(live);
         self.probes.clear();
         stop_pumps.send_replace(true);
         let drained = timeout(DRAIN_LIMIT, async {

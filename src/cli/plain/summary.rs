@@ -172,6 +172,8 @@ mod tests {
             last_failure: None,
             exit: None,
             wait: None,
+            tty: crate::domain::spec::Tty::No,
+            takes_input: false,
             status: String::new(),
         };
         view.status = crate::domain::explain::status(&view);

@@ -110,6 +110,8 @@ impl UnitSet {
             last_failure: machine.failing().cloned(),
             exit: machine.last_status().cloned(),
             wait: self.wait(instance),
+            tty: spec.tty,
+            takes_input: spec.takes_input(),
             status: String::new(),
         };
         view.status = explain::status(&view);

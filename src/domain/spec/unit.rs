@@ -124,6 +124,12 @@ impl UnitSpec {
         }
     }
 
+    /// Whether what a face types is passed on to it.
+    #[must_use]
+    pub fn takes_input(&self) -> bool {
+        self.stdin || self.tty == Tty::Full
+    }
+
     /// Whether a probe can make it `ready`: its readiness, or without one its startup.
     #[must_use]
     pub fn can_be_ready(&self) -> bool {
@@ -253,7 +259,9 @@ pub enum Port {
 }
 
 /// Whether a unit gets a pseudo-terminal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Tty {
     #[default]
@@ -261,6 +269,14 @@ pub enum Tty {
     Full,
     /// For its output only.
     Output,
+}
+
+impl Tty {
+    /// Whether it gets none.
+    #[must_use]
+    pub fn is_no(&self) -> bool {
+        *self == Self::No
+    }
 }
 
 /// When a task needs not run because what it makes is up to date.
