@@ -51,6 +51,7 @@ pub enum Command {
     Up(Up),
     Run(Run),
     Down(running::Down),
+    Attach(running::Attach),
     Ps(running::Ps),
     Ls(running::Ls),
     Logs(running::Logs),
@@ -91,7 +92,7 @@ pub struct Up {
     /// Units to start, with what they require; all that are active if none is named.
     #[arg(value_name = "UNIT")]
     pub units: Vec<String>,
-    /// Merged lines instead of a dashboard. This version has no dashboard yet.
+    /// Merged lines instead of the dashboard.
     #[arg(long)]
     pub no_tui: bool,
     /// Also start the units of this profile.

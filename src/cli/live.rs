@@ -14,10 +14,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::args::{self, Place};
+use super::dashboard::{self, Dashboard};
 use super::exit::{self, End};
 use super::inspect::plural;
 use super::output::{Output, reason};
-use super::plain::{Face, Printer, Progress, TaskOutput, WriteError};
+use super::plain::{Face, Printer, Progress, Story, TaskOutput, WriteError, summary};
 use super::resolve::{self, Mistake, Wanted};
 use super::running::{self, join};
 use super::signals::Signals;
@@ -27,16 +28,15 @@ use crate::control::{self, ControlPort, LocalPort, Record, RuntimeFolder, Sessio
 use crate::domain::event::{Command, Shutdown, ShutdownCause};
 use crate::domain::plan::Plan;
 use crate::domain::signal::Signal;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::snapshot::{Snapshot, UnitView};
 use crate::logs::MemoryStore;
 use crate::supervisor::{self, Settings};
+use crate::tui::Role;
 
 /// How long a reader that was asked to may take to read on, once the stack has ended.
 const STALLED: Duration = Duration::from_secs(2);
 
 pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
-    // The only face so far: the flag asks for what there is.
-    let _ = args.no_tui;
     let ready = match prepare(place, args.hold, output, |plan| resolve::up(args, plan)) {
         Ok(ready) => ready,
         Err(end) => return end,
@@ -54,16 +54,31 @@ pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
                 output.error(&refusal, None);
                 return End::Failed;
             };
-            return join::up(
-                found.as_deref(),
-                &refusal,
-                &args.units,
-                ready.wanted,
-                output,
-            );
+            let asked = join::Asked {
+                place,
+                units: &args.units,
+                plain: args.no_tui || args.ci,
+            };
+            return join::up(found.as_deref(), &refusal, &asked, ready.wanted, output);
         }
     };
-    launch(ready, Some(opened), None, output, |last| {
+    let dashboard = if args.no_tui || args.ci || !dashboard::is_possible(output) {
+        None
+    } else {
+        let made = Dashboard::new(
+            place,
+            ready.path.clone(),
+            Some(Arc::clone(&ready.wanted.plan)),
+            Role::Owner { can_detach: false },
+            Some(ready.containment.mechanism().to_string()),
+            output,
+        );
+        match made {
+            Ok(dashboard) => Some(dashboard),
+            Err(end) => return end,
+        }
+    };
+    launch(ready, Some(opened), None, dashboard, output, |last| {
         last.verdict.as_ref().map_or(End::Failed, exit::of_up)
     })
 }
@@ -77,7 +92,7 @@ pub fn run(place: &Place, args: &args::Run, output: &Output) -> End {
         Err(end) => return end,
     };
     // What one task needs is its own: it neither is the stack nor stands in its way.
-    launch(ready, None, Some(&args.task), output, |last| {
+    launch(ready, None, Some(&args.task), None, output, |last| {
         let outcome = last.get(&args.task).and_then(|unit| unit.outcome.as_ref());
         last.verdict
             .as_ref()
@@ -142,10 +157,11 @@ fn launch(
     ready: Ready,
     opened: Option<Opened>,
     task: Option<&str>,
+    dashboard: Option<Dashboard>,
     output: &Output,
     judge: impl FnOnce(&Snapshot) -> End,
 ) -> End {
-    match live(ready, opened, task, output) {
+    match live(ready, opened, task, dashboard, output) {
         Ok(followed) => {
             if followed.unshown > 0 {
                 let lines = plural(
@@ -181,6 +197,7 @@ fn live(
     ready: Ready,
     opened: Option<Opened>,
     task: Option<&str>,
+    dashboard: Option<Dashboard>,
     output: &Output,
 ) -> io::Result<Followed> {
     contain::raise_file_limit();
@@ -190,7 +207,7 @@ fn live(
         .enable_all()
         .build()?;
     let last = runtime.block_on(async {
-        let signals = Signals::listen()?;
+        let mut signals = Signals::listen()?;
         let opening = opening(&ready, task.is_none());
         let Ready {
             wanted,
@@ -211,6 +228,22 @@ fn live(
         let served =
             |(session, listener)| control::serve(session, listener, Arc::new(port.clone()));
         let serving = opened.map(served).transpose()?;
+        if let Some(dashboard) = dashboard {
+            let units = wanted.units;
+            let port: Arc<dyn ControlPort> = Arc::new(port);
+            dashboard.show(&port, &mut signals).await?;
+            let last = ended(&*port, &mut signals).await;
+            let story = Story::new(plan, units);
+            let tail = |unit: &UnitView| port.logs().tail(unit.id, summary::TAIL);
+            let text = summary::render(&last, output.out, tail, |unit| story.stages_of(unit));
+            let _ = output.print(text.trim_start_matches('\n'));
+            let followed = Followed {
+                last,
+                unwritable: None,
+                unshown: 0,
+            };
+            return Ok((followed, serving));
+        }
         let progress = Arc::new(Progress::default());
         let stdout = Printer::start(io::stdout(), Arc::clone(&progress));
         // stdout belongs to the task that is run, if there is one.
@@ -244,6 +277,20 @@ fn live(
         }
         followed
     })
+}
+
+/// Waits for the end of a stack that nobody sees any more.
+async fn ended(port: &dyn ControlPort, signals: &mut Signals) -> Arc<Snapshot> {
+    let mut snapshots = port.snapshots();
+    loop {
+        tokio::select! {
+            () = verdict(&mut snapshots) => return Arc::clone(&snapshots.borrow()),
+            signal = signals.next() => {
+                let cause = ShutdownCause::Signal(signal);
+                let _ = port.command(Command::Shutdown(Shutdown::Now, cause)).await;
+            }
+        }
+    }
 }
 
 /// Shows the stack and passes signals on until it has ended and all is shown.

@@ -15,7 +15,9 @@ pub mod exit;
 pub mod plain;
 pub mod style;
 
+mod dashboard;
 mod explain;
+mod face_config;
 mod graph;
 mod inspect;
 mod live;
@@ -38,7 +40,7 @@ use exit::End;
 use output::Output;
 use running::act::Then;
 use running::args::{Awaited, Form};
-use running::{act, logs, show, wait};
+use running::{act, attach, logs, show, wait};
 
 use crate::domain::event::Command as Ask;
 
@@ -88,6 +90,7 @@ fn run(cli: &Cli, output: &Output) -> End {
         },
         Command::Down(args) => act::down(place, args, output),
         Command::Ps(args) => show::ps(place, args, output),
+        Command::Attach(args) => attach::attach(place, args.unit.as_deref(), output),
         Command::Ls(args) => show::ls(args, output),
         Command::Logs(args) => logs::logs(place, args, output),
         Command::Events(args) => logs::events(place, args, output),

@@ -7,6 +7,7 @@ use super::args::Place;
 use super::exit::End;
 use super::output::{Output, reason};
 use crate::config::{self, Loaded, Report, Request};
+use crate::domain::plan::Plan;
 
 /// Loads the file and shows its warnings, or shows every error.
 pub fn load(place: &Place, output: &Output) -> Result<Loaded, End> {
@@ -33,10 +34,36 @@ fn render(report: &Report, output: &Output) -> String {
 }
 
 fn read(place: &Place, output: &Output) -> Result<Result<Loaded, Report>, End> {
-    let folder = folder(place).map_err(|message| {
+    let request = request(place).map_err(|message| {
         output.error(&message, None);
         End::Usage
     })?;
+    Ok(config::load(&request))
+}
+
+/// Loads the plan again; what is wrong comes back in one line.
+///
+/// # Errors
+/// The file cannot be read, has a mistake, or asks for what this version does not do.
+pub fn load_quietly(place: &Place) -> Result<Plan, String> {
+    let loaded = config::load(&request(place)?).map_err(|report| {
+        let mut errors = report.errors();
+        let first = errors
+            .next()
+            .map_or_else(String::new, |error| error.message.clone());
+        match errors.count() {
+            0 => format!("{first}; `pk check` shows where"),
+            more => format!("{first}, and {more} more; `pk check` shows them"),
+        }
+    })?;
+    match loaded.unhonoured.first() {
+        Some(key) => Err(key.to_string()),
+        None => Ok(loaded.plan),
+    }
+}
+
+fn request(place: &Place) -> Result<Request, String> {
+    let folder = folder(place)?;
     let mut environment = BTreeMap::new();
     let mut unreadable = BTreeSet::new();
     for (name, value) in std::env::vars_os() {
@@ -53,12 +80,12 @@ fn read(place: &Place, output: &Output) -> Result<Result<Loaded, Report>, End> {
             }
         }
     }
-    Ok(config::load(&Request {
+    Ok(Request {
         folder,
         files: place.files.clone(),
         environment,
         unreadable,
-    }))
+    })
 }
 
 /// Where pk looks from.

@@ -128,7 +128,7 @@ async fn take(
     before: &mut HashMap<RunId, Stats>,
     started: Instant,
 ) -> StackStats {
-    let at = time::Instant(started.elapsed());
+    let at = time::Instant::after_start(started.elapsed());
     let mut runs = Vec::new();
     let mut sampled = HashMap::new();
     for (place, (run, name, group)) in groups.all().into_iter().enumerate() {

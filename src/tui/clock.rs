@@ -29,7 +29,7 @@ pub fn next_tick(model: &Model) -> Duration {
             next = next.min(words::next_age(age).min(SECOND));
         }
     }
-    if model.now.0 < YOUNG || model.log.times == Times::Relative {
+    if model.now.since_start() < YOUNG || model.log.times == Times::Relative {
         next = next.min(SECOND);
     }
     if let Some(notice) = &model.notice {

@@ -285,14 +285,14 @@ impl UnitHistory {
                 let took = ran_for.map_or_else(String::new, |time| {
                     format!(" after {}", short_duration(time))
                 });
-                let (state, tone) = match outcome {
+                let (state, tone) = match &**outcome {
                     Outcome::Completed => (State::Completed, Tone::Good),
                     Outcome::Failed(_) => (State::Failed, Tone::Bad),
                     Outcome::Skipped(_) => (State::Skipped, Tone::Warning),
                     Outcome::Stopped => (State::Stopped, Tone::Plain),
                 };
                 self.enter(state, at);
-                let text = match outcome {
+                let text = match &**outcome {
                     Outcome::Failed(failed) => format!("failed{took}: {failed}"),
                     Outcome::Completed => format!("completed{took}"),
                     Outcome::Skipped(_) | Outcome::Stopped => outcome.to_string(),

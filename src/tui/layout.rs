@@ -71,7 +71,7 @@ pub fn areas(model: &Model) -> Areas {
     let size = model.size;
     let mut areas = Areas::default();
     let mut body = Rect::new(0, 0, size.width, size.height);
-    let mut cut_top = |body: &mut Rect, rows: u16| {
+    let cut_top = |body: &mut Rect, rows: u16| {
         let taken = Rect {
             height: rows.min(body.height),
             ..*body
@@ -83,7 +83,7 @@ pub fn areas(model: &Model) -> Areas {
     if size.height >= 4 {
         areas.header = cut_top(&mut body, 1);
     }
-    let mut cut_bottom = |body: &mut Rect, rows: u16| {
+    let cut_bottom = |body: &mut Rect, rows: u16| {
         let rows = rows.min(body.height);
         body.height -= rows;
         Rect {

@@ -32,6 +32,7 @@ mod table;
 mod terminal;
 mod theme;
 mod update;
+mod usage;
 mod view;
 mod words;
 

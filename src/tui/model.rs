@@ -14,6 +14,7 @@ use super::layout::{self, Areas};
 use super::log::{LogPane, Shape};
 use super::table::{Chosen, Row, Table};
 use super::theme::{Theme, ThemeName, Tone};
+use super::usage::Usage;
 use crate::domain::event::Command;
 use crate::domain::id::{Attempt, InstanceId};
 use crate::domain::outcome::Outcome;
@@ -131,6 +132,8 @@ pub struct Start {
     pub mechanism: Option<String>,
     pub pages: Pages,
     pub mouse: bool,
+    /// The unit or instance to choose first.
+    pub unit: Option<String>,
 }
 
 impl std::fmt::Debug for Start {
@@ -146,6 +149,7 @@ pub struct Model {
     pub role: Role,
     pub snapshot: Arc<Snapshot>,
     pub history: History,
+    pub usage: Usage,
     /// When everything that is wanted was there for the first time.
     pub ready_at: Option<Instant>,
     pub now: Instant,
@@ -208,6 +212,7 @@ impl Model {
             role: start.role,
             snapshot: start.snapshot,
             history: History::default(),
+            usage: Usage::default(),
             ready_at: None,
             now: start.now,
             wall: start.wall,
@@ -237,6 +242,12 @@ impl Model {
             seen: BTreeSet::new(),
             dragging: false,
         };
+        if let Some(name) = start.unit {
+            let units = model.snapshot.units.iter();
+            let unit = units.clone().find(|unit| unit.name.as_str() == name);
+            let unit = unit.or_else(|| units.clone().find(|unit| unit.unit.as_str() == name));
+            model.chosen = unit.map(|unit| Chosen::Unit(unit.id));
+        }
         model.history.meet(&model.snapshot, false);
         model.settle();
         model

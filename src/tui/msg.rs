@@ -11,6 +11,7 @@ use crate::domain::change::Change;
 use crate::domain::event::Command;
 use crate::domain::id::InstanceId;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::stats::StackStats;
 use crate::domain::time::Instant;
 use crate::logs::LogLine;
 
@@ -26,6 +27,8 @@ pub enum Msg {
     },
     /// The stack is so now.
     Snapshot(Arc<Snapshot>),
+    /// The units use that much now.
+    Stats(Arc<StackStats>),
     Change(Change),
     /// So many changes were lost on the way.
     Missed(u64),

@@ -26,6 +26,7 @@ use super::update::update;
 use super::view::view;
 use crate::control::{Changes, ControlPort};
 use crate::domain::snapshot::Snapshot;
+use crate::domain::stats::StackStats;
 use crate::logs::LogSource;
 
 /// Between two frames that no key asked for.
@@ -114,6 +115,7 @@ async fn show(
         answers,
         suspended: signal(SignalKind::from_raw(SIGTSTP))?,
         snapshots: port.snapshots(),
+        stats: Some(port.stats()),
         wake: logs.wake(),
         logs,
         port,
@@ -147,6 +149,8 @@ struct Face {
     answers: mpsc::UnboundedSender<Msg>,
     suspended: Signal,
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// `None` while nobody looks: nothing is sampled for nobody.
+    stats: Option<watch::Receiver<Arc<StackStats>>>,
     wake: watch::Receiver<u64>,
     logs: Arc<dyn LogSource>,
     port: Arc<dyn ControlPort>,
@@ -202,6 +206,7 @@ impl Face {
             let Self {
                 events,
                 snapshots,
+                stats,
                 wake,
                 suspended,
                 ..
@@ -216,6 +221,7 @@ impl Face {
                     // The stack, or who brought its news, is gone.
                     Err(_) => return Ok(Left::Ended),
                 },
+                Some(stats) = next_stats(stats) => Woken::Msg(Msg::Stats(stats)),
                 change = changes.recv(), if !changes_end => match change {
                     Ok(change) => Woken::Msg(Msg::Change(change)),
                     Err(RecvError::Lagged(count)) => Woken::Msg(Msg::Missed(count)),
@@ -298,7 +304,7 @@ impl Face {
                 Effect::Mouse(wanted) => self.taken.mouse(wanted)?,
                 Effect::Suspend => (self.hooks.suspend)(),
                 Effect::Edit => {
-                    self.events = None;
+                    (self.events, self.stats) = (None, None);
                     self.taken.pause();
                     let done = (self.hooks.edit)();
                     self.resume()?;
@@ -345,7 +351,7 @@ impl Face {
     }
 
     fn suspend(&mut self) -> io::Result<()> {
-        self.events = None;
+        (self.events, self.stats) = (None, None);
         self.taken.pause();
         (self.hooks.stop)();
         self.resume()
@@ -354,6 +360,7 @@ impl Face {
     fn resume(&mut self) -> io::Result<()> {
         self.taken.resume()?;
         self.events = Some(EventStream::new());
+        self.stats = Some(self.port.stats());
         self.urgent = true;
         self.take(Msg::Resumed);
         self.tick();
@@ -369,4 +376,16 @@ async fn next_event(events: &mut Option<EventStream>) -> Woken {
         },
         None => std::future::pending().await,
     }
+}
+
+/// The next sample; none ever if there will be none.
+async fn next_stats(
+    stats: &mut Option<watch::Receiver<Arc<StackStats>>>,
+) -> Option<Arc<StackStats>> {
+    let receiver = stats.as_mut()?;
+    if receiver.changed().await.is_err() {
+        *stats = None;
+        return None;
+    }
+    Some(Arc::clone(&receiver.borrow_and_update()))
 }

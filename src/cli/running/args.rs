@@ -30,6 +30,14 @@ pub struct Units {
     pub all: bool,
 }
 
+/// Open the dashboard of the running stack. Leaving it leaves the stack running.
+#[derive(Clone, Debug, Args)]
+pub struct Attach {
+    /// The unit to look at first.
+    #[arg(value_name = "UNIT")]
+    pub unit: Option<String>,
+}
+
 /// Show the units of the running stack: state, process, for how long.
 #[derive(Clone, Debug, Args)]
 pub struct Ps {

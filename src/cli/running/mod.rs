@@ -10,6 +10,7 @@
 pub mod args;
 
 pub mod act;
+pub mod attach;
 pub mod join;
 pub mod logs;
 pub mod show;

@@ -32,6 +32,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.history.meet(&model.snapshot, false);
             failures(model, &mut effects);
         }
+        Msg::Stats(stats) => model.usage.sampled(&stats),
         Msg::Change(change) => model.history.note(&change),
         Msg::Missed(count) => {
             model.history.meet(&model.snapshot, true);

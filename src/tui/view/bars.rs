@@ -13,6 +13,7 @@ use crate::tui::history::State;
 use crate::tui::keymap::Action;
 use crate::tui::log::pieces;
 use crate::tui::model::{Asking, Focus, Model, Overlay, Role, View};
+use crate::tui::usage;
 use crate::tui::words;
 
 /// How many units are in which state, in the order in which they are told.
@@ -54,10 +55,10 @@ pub(super) fn header(model: &Model, area: Rect, buffer: &mut Buffer) {
         }
         Some(Shutdown::Now) => end = right(buffer, x, y, end, "killing", on_bar(theme.bad)),
         None => {
-            let up = words::age(model.now.0);
+            let up = words::age(model.now.since_start());
             end = right(buffer, x + 12, y, end, &format!("up {up}"), theme.bar);
             if let Some(ready) = model.ready_at {
-                let text = format!("ready in {} · ", short_duration(ready.0));
+                let text = format!("ready in {} · ", short_duration(ready.since_start()));
                 end = right(buffer, x + 30, y, end, &text, theme.bar);
             }
         }
@@ -65,6 +66,17 @@ pub(super) fn header(model: &Model, area: Rect, buffer: &mut Buffer) {
     if let Some(mechanism) = &model.mechanism {
         let text = fit::clip(mechanism, 40);
         end = right(buffer, x + 50, y, end, &format!("{text} · "), theme.bar);
+    }
+    if model.usage.is_known && area.width >= 100 {
+        let total = &model.usage.total;
+        let text = format!(
+            "{} cpu {} · mem {} · {} proc · ",
+            usage::sparkline(&total.cpu_trail, 12, 50.0),
+            usage::percent(total.cpu.unwrap_or_default()),
+            usage::bytes(total.memory),
+            total.processes
+        );
+        end = right(buffer, x + 40, y, end, &text, theme.bar);
     }
     for (state, word) in COUNTED {
         let units = model.snapshot.units.iter();

@@ -9,6 +9,7 @@ use crate::tui::fit;
 use crate::tui::history::{Happened, State};
 use crate::tui::model::Model;
 use crate::tui::theme::Tone;
+use crate::tui::usage;
 use crate::tui::words;
 
 /// A line: how it is meant, how far it stands in, what it says.
@@ -103,6 +104,20 @@ fn said(model: &Model, width: usize) -> Vec<Said> {
             2,
             &format!("pid {pid}, attempt {}", unit.attempt),
         );
+    }
+    if let Some(used) = model.usage.of(unit.id).filter(|_| unit.pid.is_some()) {
+        let cpu = used.cpu.map_or_else(|| "…".to_owned(), usage::percent);
+        let text = format!(
+            "uses {cpu} of a processor, {} of memory (at most {}), {} processes",
+            usage::bytes(used.memory),
+            usage::bytes(used.memory_peak),
+            used.processes
+        );
+        wrapped(Tone::Plain, 2, &text);
+        let trail = usage::sparkline(&used.cpu_trail, 60, 25.0);
+        wrapped(Tone::Dim, 2, &format!("cpu {}", trail.trim_start()));
+        let trail = usage::sparkline(&used.memory_trail, 60, 1.0);
+        wrapped(Tone::Dim, 2, &format!("mem {}", trail.trim_start()));
     }
     if let Some(failure) = &unit.last_failure {
         wrapped(Tone::Bad, 2, &format!("last failure: {failure}"));

@@ -82,7 +82,7 @@ pub(super) fn timeline(model: &Model, area: Rect, buffer: &mut Buffer) {
                     style,
                 );
                 bar(model, unit.id, end, (x, width), y, buffer);
-                let ready = ready(model, unit.id).map(|at| short_duration(at.0));
+                let ready = ready(model, unit.id).map(|at| short_duration(at.since_start()));
                 right(
                     buffer,
                     x,
@@ -106,7 +106,9 @@ pub(super) fn timeline(model: &Model, area: Rect, buffer: &mut Buffer) {
 /// Until when it is drawn: the start-up and a little, or what there is of it.
 fn span(model: &Model) -> Instant {
     let now = model.now;
-    let ready = model.ready_at.map(|at| Instant(at.0.mul_f64(1.25)));
+    let ready = model
+        .ready_at
+        .map(|at| Instant::after_start(at.since_start().mul_f64(1.25)));
     let end = ready.map_or(now, |ready| ready.min(now));
     let last = model.snapshot.units.iter().filter_map(|unit| {
         let history = model.history.get(unit.id)?;
@@ -137,7 +139,9 @@ fn axis(model: &Model, end: Instant, (x, width): (u16, u16), area: Rect, buffer:
     let ticks = (width / 16).clamp(1, 8);
     for tick in 0..=ticks {
         let at = u16::try_from(u32::from(width) * u32::from(tick) / u32::from(ticks)).unwrap_or(0);
-        let time = end.0.mul_f64(f64::from(tick) / f64::from(ticks));
+        let time = end
+            .since_start()
+            .mul_f64(f64::from(tick) / f64::from(ticks));
         let text = if tick == 0 {
             "0".to_owned()
         } else {
@@ -190,7 +194,7 @@ fn bar(
         return;
     };
     let column = |at: Instant| {
-        let share = at.0.as_secs_f64() / end.0.as_secs_f64();
+        let share = at.since_start().as_secs_f64() / end.since_start().as_secs_f64();
         (share * f64::from(width)).floor().min(f64::from(width)) as u16
     };
     let stretches = &history.stretches;

@@ -11,6 +11,8 @@ use crate::tui::fit;
 use crate::tui::history::State;
 use crate::tui::model::{Focus, Model};
 use crate::tui::table::{Row, Sort};
+use crate::tui::theme::Tone;
+use crate::tui::usage;
 use crate::tui::words;
 
 /// Where the columns stand; 0 columns: there is no room for it.
@@ -20,6 +22,10 @@ struct Columns {
     status: u16,
     age: u16,
     restarts: u16,
+    cpu: u16,
+    spark: u16,
+    memory: u16,
+    processes: u16,
     ports: u16,
     last: u16,
 }
@@ -48,9 +54,17 @@ fn columns(model: &Model, width: u16) -> Columns {
             0
         }
     };
-    columns.age = take(6, 20);
+    columns.age = take(6, 18);
+    if model.usage.is_known {
+        columns.cpu = take(5, 18);
+        columns.memory = take(5, 18);
+    }
     if model.snapshot.units.iter().any(|unit| unit.restarts > 0) {
-        columns.restarts = take(3, 24);
+        columns.restarts = take(3, 22);
+    }
+    if model.usage.is_known {
+        columns.processes = take(4, 24);
+        columns.spark = take(8, 34);
     }
     let ports = model
         .snapshot
@@ -84,6 +98,12 @@ fn ports(model: &Model, unit: &UnitView) -> String {
         Port::Auto => None,
     });
     fixed.collect::<Vec<_>>().join(" ")
+}
+
+/// In bytes, as the file has it.
+fn limit(model: &Model, unit: &UnitView) -> Option<u64> {
+    let spec = model.plan.as_ref()?.get(unit.unit.as_str())?;
+    spec.limits.as_ref()?.memory
 }
 
 pub(super) fn table(model: &Model, area: Rect, buffer: &mut Buffer) {
@@ -200,6 +220,10 @@ fn heading(model: &Model, columns: Columns, area: Rect, buffer: &mut Buffer) {
     column(columns.status, &status, false);
     column(columns.age, &sorted(Sort::Age, "FOR"), true);
     column(columns.restarts, &sorted(Sort::Restarts, "RST"), true);
+    column(columns.cpu, "CPU", true);
+    column(columns.spark, "", false);
+    column(columns.memory, "MEM", true);
+    column(columns.processes, "PROC", true);
     column(columns.ports, "PORTS", false);
     column(columns.last, "LAST EVENT", false);
 }
@@ -290,13 +314,41 @@ fn unit(model: &Model, unit: &UnitView, columns: Columns, area: Rect, buffer: &m
         &fit::pad_left(&restarts, usize::from(columns.restarts)),
         theme.warning,
     );
+    let used = model.usage.of(unit.id).filter(|_| unit.pid.is_some());
+    let (mut cpu, mut trail, mut memory, mut processes) =
+        <(String, String, String, String)>::default();
+    let (mut cpu_tone, mut memory_tone) = (Tone::Dim, Tone::Dim);
+    if let Some(used) = used {
+        cpu = used.cpu.map_or_else(String::new, usage::percent);
+        cpu_tone = usage::cpu_tone(used.cpu.unwrap_or_default());
+        trail = usage::sparkline(&used.cpu_trail, usize::from(columns.spark), 25.0);
+        memory = usage::bytes(used.memory);
+        memory_tone = usage::memory_tone(used.memory, limit(model, unit));
+        processes = used.processes.to_string();
+    }
+    column(
+        columns.cpu,
+        &fit::pad_left(&cpu, usize::from(columns.cpu)),
+        theme.tone(cpu_tone),
+    );
+    column(columns.spark, &trail, theme.tone(cpu_tone));
+    column(
+        columns.memory,
+        &fit::pad_left(&memory, usize::from(columns.memory)),
+        theme.tone(memory_tone),
+    );
+    column(
+        columns.processes,
+        &fit::pad_left(&processes, usize::from(columns.processes)),
+        theme.dim,
+    );
     if columns.ports > 0 {
         column(columns.ports, &ports(model, unit), theme.info);
     }
     if let Some(last) = history.and_then(|history| history.last()) {
         let ago = words::age(model.now.since(last.at));
         let tone = match last.tone {
-            crate::tui::theme::Tone::Bad => theme.bad,
+            Tone::Bad => theme.bad,
             _ => theme.dim,
         };
         column(columns.last, &format!("{ago:>4} ago  {}", last.text), tone);
