@@ -13,6 +13,7 @@ use crate::domain::id::{Attempt, InstanceId};
 use crate::domain::outcome::Outcome;
 use crate::domain::phase::PhaseName;
 use crate::domain::snapshot::{Snapshot, UnitView};
+use crate::domain::spec::UnitKind;
 use crate::domain::text::short_duration;
 use crate::domain::time::Instant;
 
@@ -94,6 +95,19 @@ const MOST: usize = 64;
 const MOST_STRETCHES: usize = 512;
 
 impl UnitHistory {
+    /// When it was of use for the first time; of a task: when it was done.
+    #[must_use]
+    pub fn first_good(&self, kind: UnitKind) -> Option<Instant> {
+        let is_good = |state| match kind {
+            UnitKind::Service => matches!(state, State::Ready | State::Completed),
+            // A task that runs is not done yet.
+            UnitKind::Task => state == State::Completed,
+        };
+        let mut stretches = self.stretches.iter();
+        let found = stretches.find(|stretch| is_good(stretch.state));
+        found.map(|stretch| stretch.from)
+    }
+
     /// The last thing that happened.
     #[must_use]
     pub fn last(&self) -> Option<&Happened> {

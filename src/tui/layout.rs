@@ -5,7 +5,7 @@ use ratatui::layout::{Position, Rect};
 use super::model::{Focus, Model, View, Zoom};
 
 /// From this width on the log stands beside the units.
-const BESIDE: u16 = 110;
+const BESIDE: u16 = 140;
 
 /// What a screen is divided into; what is not there has no area.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,11 +96,13 @@ pub fn areas(model: &Model) -> Areas {
         areas.footer = cut_bottom(&mut body, 1);
     }
     if size.height >= 10 && model.alarm().is_some() {
-        let rows = match size.height {
-            0..20 => 1,
-            20..35 => 3,
-            _ => 5,
+        let most = match size.height {
+            0..20 => 0,
+            20..35 => 2,
+            _ => 4,
         };
+        let told = model.last_words().len();
+        let rows = 1 + u16::try_from(told).unwrap_or(0).min(most);
         areas.alarm = cut_bottom(&mut body, rows);
     }
     if model.view != View::Overview && model.zoom != Zoom::Log {
@@ -147,9 +149,11 @@ fn beside(model: &Model, body: Rect, areas: &mut Areas) {
 }
 
 fn stacked(model: &Model, body: Rect, areas: &mut Areas) {
-    let share = u32::from(body.height) * u32::from(model.split) / 100;
+    // Units need rows more than columns.
+    const MORE: u16 = 10;
+    let share = u32::from(body.height) * u32::from(model.split + MORE) / 100;
     let share = u16::try_from(share).unwrap_or(body.height);
-    let needed = u16::try_from(model.rows.len() + 1).unwrap_or(u16::MAX);
+    let needed = u16::try_from(model.rows.len().max(1) + 1).unwrap_or(u16::MAX);
     // Where there is hardly any room, the pane that has the keys gets it.
     let height = if body.height < 8 {
         match model.focus {

@@ -283,12 +283,8 @@ impl Model {
         let mut last = Instant::START;
         for unit in &self.snapshot.units {
             match State::of(unit) {
-                State::Idle | State::Stopped => {}
-                State::Ready => {
-                    let spawned = unit.spawned_at.unwrap_or(unit.since);
-                    last = last.max(spawned + unit.ready_after.unwrap_or_default());
-                }
-                State::Completed => last = last.max(unit.since),
+                State::Idle | State::Stopped => continue,
+                State::Ready | State::Completed => {}
                 State::Waiting
                 | State::Starting
                 | State::Unwell
@@ -296,6 +292,12 @@ impl Model {
                 | State::Backoff
                 | State::Failed
                 | State::Skipped => return,
+            }
+            // A task that runs is not done; a change may be on its way behind its snapshot.
+            let history = self.history.get(unit.id);
+            match history.and_then(|history| history.first_good(unit.kind)) {
+                Some(at) => last = last.max(at),
+                None => return,
             }
         }
         if last > Instant::START {
@@ -487,6 +489,19 @@ impl Model {
         self.failing()
             .into_iter()
             .find(|unit| !self.seen.contains(&(unit.id, unit.attempt)))
+    }
+
+    /// The last lines of the unit that the alarm is about; blank ones tell nothing.
+    #[must_use]
+    pub fn last_words(&self) -> Vec<String> {
+        let run = self.alarm().map(|unit| (unit.id, unit.attempt));
+        let lines = run.and_then(|run| self.tails.get(&run));
+        let text = |line: &LogLine| -> String {
+            let pieces = super::log::pieces(&line.bytes, 4096);
+            pieces.iter().map(|piece| &*piece.text).collect()
+        };
+        let texts = lines.map_or(&[][..], Vec::as_slice).iter().map(text);
+        texts.filter(|text| !text.trim().is_empty()).collect()
     }
 
     pub fn say(&mut self, text: impl Into<String>, tone: Tone) {

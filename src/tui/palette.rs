@@ -7,13 +7,24 @@ use super::keymap::Action;
 pub fn matching(text: &str) -> Vec<Action> {
     let mut found: Vec<(i32, Action)> = (Action::ALL.iter())
         .filter_map(|action| {
-            let by_name = score(text, action.name()).map(|score| score + 50);
+            let by_name =
+                score(text, action.name()).map(|score| score + 20 + starts(text, action.name()));
             let by_help = score(text, action.help());
             Some((by_name.max(by_help)?, *action))
         })
         .collect();
     found.sort_by_key(|(score, action)| (std::cmp::Reverse(*score), *action));
     found.into_iter().map(|(_, action)| action).collect()
+}
+
+/// A name is known by its first letter.
+fn starts(letters: &str, name: &str) -> i32 {
+    let first = letters.trim().chars().next();
+    if first.is_some_and(|letter| name.starts_with(letter.to_ascii_lowercase())) {
+        30
+    } else {
+        0
+    }
 }
 
 /// How well the letters fit: letters in a row and at the start of words count.

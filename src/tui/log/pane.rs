@@ -96,6 +96,8 @@ pub struct LogPane {
     generation: u64,
     /// Lines were written since the last answer.
     grew: bool,
+    /// The oldest line is to be at the top.
+    to_start: bool,
     /// A line that is to come into the middle.
     centre: Option<u64>,
     /// The last request, not to be repeated before something has changed.
@@ -279,8 +281,9 @@ impl LogPane {
     }
 
     fn put(&mut self, index: usize, row: usize) {
-        if let Some(line) = self.line(index) {
-            self.position = Position::At { top: line.seq, row };
+        if let Some(top) = self.line(index).map(|line| line.seq) {
+            self.to_start = false;
+            self.position = Position::At { top, row };
         }
     }
 
@@ -306,7 +309,7 @@ impl LogPane {
 
     pub fn follow(&mut self) {
         self.position = Position::Follow;
-        self.cursor = None;
+        (self.cursor, self.to_start) = (None, false);
         (self.grew, self.asked) = (true, None);
     }
 
@@ -320,7 +323,7 @@ impl LogPane {
 
     pub fn first(&mut self) {
         self.position = Position::At { top: 0, row: 0 };
-        self.cursor = Some(0);
+        (self.cursor, self.to_start) = (Some(0), true);
         self.asked = None;
     }
 
@@ -372,7 +375,7 @@ impl LogPane {
 
     /// Brings a line into the middle.
     pub fn go(&mut self, seq: u64) {
-        self.cursor = Some(seq);
+        (self.cursor, self.to_start) = (Some(seq), false);
         self.centre = Some(seq);
         self.position = Position::At { top: seq, row: 0 };
         self.asked = None;
@@ -490,15 +493,14 @@ impl LogPane {
                 let is_tail = self.at_end && enough && !self.grew;
                 (!is_tail).then_some(Want::Tail(height + MARGIN))
             }
-            Position::At { top: 0, .. } => {
+            Position::At { .. } if self.to_start => {
                 let is_there =
                     self.at_start && (self.at_end && !self.grew || self.lines.len() >= height);
                 let want = (!is_there).then_some(Want::Head(height + MARGIN));
                 if is_there && let Some(first) = self.lines.first().map(|line| line.seq) {
                     self.cursor = Some(first);
-                    if first > 0 {
-                        self.position = Position::At { top: first, row: 0 };
-                    }
+                    self.position = Position::At { top: first, row: 0 };
+                    self.to_start = false;
                 }
                 want
             }
@@ -522,7 +524,13 @@ impl LogPane {
     fn centre(&mut self, shape: Shape, height: usize) {
         if let Some(seq) = self.centre.take() {
             let index = self.index(seq);
-            let (index, row) = self.back(index, 0, height / 3, shape);
+            let place = self.back(index, 0, height / 3, shape);
+            // Not further down than the last page.
+            let (index, row) = if self.at_end {
+                place.min(self.back(self.len(), 0, height, shape))
+            } else {
+                place
+            };
             self.put(index, row);
         }
     }

@@ -113,37 +113,48 @@ pub(super) fn scale_to(model: &mut Model, unit: &str, text: &str, effects: &mut 
 /// Asks how to leave; at once where somebody insists. Nobody insists by the first Ctrl-C.
 pub(super) fn leave(model: &mut Model, effects: &mut Vec<Effect>, insists: bool) {
     if insists && matches!(model.overlay, Some(Overlay::Leave { .. })) {
-        way_out(model, Leaving::Stop, effects);
+        way_out(model, Leaving::Stop, true, effects);
     } else {
         model.overlay = Some(Overlay::Leave { chosen: 0 });
     }
 }
 
-pub(super) fn way_out(model: &mut Model, way: Leaving, effects: &mut Vec<Effect>) {
+/// `interrupted`: by Ctrl-C, which pk's exit code tells.
+pub(super) fn way_out(
+    model: &mut Model,
+    way: Leaving,
+    interrupted: bool,
+    effects: &mut Vec<Effect>,
+) {
     model.overlay = None;
     match way {
-        Leaving::Stop => effects.push(shut_down(Shutdown::Graceful)),
-        Leaving::Kill => effects.push(shut_down(Shutdown::Now)),
+        Leaving::Stop => effects.push(shut_down(Shutdown::Graceful, interrupted)),
+        Leaving::Kill => effects.push(shut_down(Shutdown::Now, interrupted)),
         Leaving::Detach => effects.push(Effect::Detach),
         Leaving::Stay => {}
     }
 }
 
-fn shut_down(how: Shutdown) -> Effect {
+fn shut_down(how: Shutdown, interrupted: bool) -> Effect {
     let what = match how {
         Shutdown::Graceful => "stop the stack",
         Shutdown::Now => "kill what is left",
     };
+    let cause = if interrupted {
+        ShutdownCause::Signal(Signal::INT)
+    } else {
+        ShutdownCause::Requested
+    };
     Effect::Ask {
         what: what.to_owned(),
-        command: Command::Shutdown(how, ShutdownCause::Signal(Signal::INT)),
+        command: Command::Shutdown(how, cause),
     }
 }
 
 /// A stack that stops already, and somebody who does not want to wait.
 pub(super) fn kill_all(model: &mut Model, effects: &mut Vec<Effect>) {
     if matches!(model.role, Role::Owner { .. }) {
-        way_out(model, Leaving::Kill, effects);
+        way_out(model, Leaving::Kill, true, effects);
     }
 }
 

@@ -77,7 +77,7 @@ fn leave(model: &mut Model, key: Key, chosen: usize, insists: bool, effects: &mu
     match key.code {
         _ if insists => {
             let way = ways.first().map_or(Leaving::Stay, |(way, ..)| *way);
-            acts::way_out(model, way, effects);
+            acts::way_out(model, way, insists, effects);
         }
         KeyCode::Up | KeyCode::BackTab => {
             model.overlay = Some(Overlay::Leave {
@@ -91,13 +91,13 @@ fn leave(model: &mut Model, key: Key, chosen: usize, insists: bool, effects: &mu
         }
         KeyCode::Enter => {
             let way = ways.get(chosen).map_or(Leaving::Stay, |(way, ..)| *way);
-            acts::way_out(model, way, effects);
+            acts::way_out(model, way, insists, effects);
         }
         KeyCode::Esc | KeyCode::Char('q') => model.overlay = None,
         KeyCode::Char(c) => {
             let way = ways.iter().find(|(_, key, _)| *key == c.to_string());
             if let Some((way, ..)) = way {
-                acts::way_out(model, *way, effects);
+                acts::way_out(model, *way, false, effects);
             }
         }
         _ => {}

@@ -11,7 +11,6 @@ use crate::domain::text::short_duration;
 use crate::tui::fit;
 use crate::tui::history::State;
 use crate::tui::keymap::Action;
-use crate::tui::log::pieces;
 use crate::tui::model::{Asking, Focus, Model, Overlay, Role, View};
 use crate::tui::usage;
 use crate::tui::words;
@@ -132,21 +131,9 @@ pub(super) fn alarm(model: &Model, area: Rect, buffer: &mut Buffer) {
     };
     let text = format!(" ✗ {} {status}{more}", unit.name);
     clipped(buffer, area.x, area.y, end, &text, theme.alarm);
-    let lines = model.tails.get(&(unit.id, unit.attempt));
     let rows = usize::from(area.height - 1);
-    let lines = lines.map_or(&[][..], Vec::as_slice);
-    // What came last tells most; blank lines tell nothing.
-    let telling: Vec<String> = (lines.iter().rev())
-        .map(|line| {
-            pieces(&line.bytes, 4096)
-                .iter()
-                .map(|piece| &*piece.text)
-                .collect::<String>()
-        })
-        .filter(|text| !text.trim().is_empty())
-        .take(rows)
-        .collect();
-    for (row, text) in telling.iter().rev().enumerate() {
+    let lines = model.last_words();
+    for (row, text) in lines.iter().rev().take(rows).rev().enumerate() {
         let y = area.y + 1 + u16::try_from(row).unwrap_or(0);
         clipped(
             buffer,
@@ -190,25 +177,37 @@ pub(super) fn footer(model: &Model, area: Rect, buffer: &mut Buffer) {
             theme.warning,
         );
     }
+    let mut end = area.right();
+    for (action, word) in [
+        (Action::Quit, "leave"),
+        (Action::Help, "help"),
+        (Action::Palette, "commands"),
+    ] {
+        let Some(key) = model.keymap.label(action) else {
+            continue;
+        };
+        let wide = u16::try_from(fit::width(&key) + fit::width(word) + 3).unwrap_or(u16::MAX);
+        if end.saturating_sub(x) >= wide + 8 {
+            end -= wide;
+            let at = put(buffer, end, area.y, wide, &format!(" {key}"), theme.key);
+            put(buffer, at, area.y, wide, &format!(" {word}"), theme.dim);
+        }
+    }
     for (actions, word) in hints(model) {
-        let keys: Vec<String> = actions
+        let keys = actions
             .iter()
-            .filter_map(|action| model.keymap.label(*action))
-            .collect();
-        if keys.is_empty() {
+            .filter_map(|action| model.keymap.label(*action));
+        let keys = keys.collect::<Vec<_>>().concat();
+        let room = usize::from(end.saturating_sub(x));
+        if keys.is_empty() || fit::width(&keys) + fit::width(word) + 1 > room {
             continue;
         }
-        let keys = keys.join("");
-        let room = usize::from(area.right().saturating_sub(x));
-        if fit::width(&keys) + fit::width(word) + 1 > room {
-            break;
-        }
-        x = put(buffer, x, area.y, area.right() - x, &keys, theme.key);
+        x = put(buffer, x, area.y, end - x, &keys, theme.key);
         x = put(
             buffer,
             x,
             area.y,
-            area.right().saturating_sub(x),
+            end.saturating_sub(x),
             &format!(" {word}"),
             theme.dim,
         );
@@ -350,11 +349,6 @@ fn hints(model: &Model) -> Vec<(Vec<Action>, &'static str)> {
             hint(&[Action::Open], "log");
             hint(&[Action::Back], "back");
         }
-    }
-    hint(&[Action::Palette], "commands");
-    hint(&[Action::Help], "help");
-    if model.snapshot.shutdown.is_none() {
-        hint(&[Action::Quit], "leave");
     }
     hints
 }

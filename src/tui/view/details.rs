@@ -41,17 +41,7 @@ pub(super) fn details(model: &Model, area: Rect, buffer: &mut Buffer) {
         theme.tone(tone),
     );
     let title = format!(" {}: a {}", unit.name, unit.kind);
-    let x = clipped(buffer, x, area.y, area.right(), &title, theme.strong);
-    if let Some(description) = &unit.description {
-        clipped(
-            buffer,
-            x,
-            area.y,
-            area.right(),
-            &format!(", {}", description.trim()),
-            theme.dim,
-        );
-    }
+    clipped(buffer, x, area.y, area.right(), &title, theme.strong);
     let width = usize::from(area.width.saturating_sub(3));
     let lines = said(model, width);
     let page = usize::from(area.height - 1);
@@ -108,10 +98,11 @@ fn said(model: &Model, width: usize) -> Vec<Said> {
     if let Some(used) = model.usage.of(unit.id).filter(|_| unit.pid.is_some()) {
         let cpu = used.cpu.map_or_else(|| "…".to_owned(), usage::percent);
         let text = format!(
-            "uses {cpu} of a processor, {} of memory (at most {}), {} processes",
+            "uses {cpu} of a processor, {} of memory (at most {}), {} process{}",
             usage::bytes(used.memory),
             usage::bytes(used.memory_peak),
-            used.processes
+            used.processes,
+            if used.processes == 1 { "" } else { "es" }
         );
         wrapped(Tone::Plain, 2, &text);
         let trail = usage::sparkline(&used.cpu_trail, 60, 25.0);

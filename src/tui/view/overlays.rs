@@ -75,7 +75,7 @@ fn help_lines(model: &Model) -> Vec<(String, String)> {
 #[must_use]
 pub fn help_height(model: &Model) -> usize {
     let visible = usize::from(model.size.height.saturating_sub(4));
-    let columns = if model.size.width >= 130 { 2 } else { 1 };
+    let columns = if model.size.width >= 150 { 2 } else { 1 };
     help_lines(model)
         .len()
         .div_ceil(columns)
@@ -84,9 +84,9 @@ pub fn help_height(model: &Model) -> usize {
 
 fn help(model: &Model, scroll: usize, area: Rect, buffer: &mut Buffer) {
     let lines = help_lines(model);
-    let columns = if area.width >= 130 { 2 } else { 1 };
+    let columns = if area.width >= 150 { 2 } else { 1 };
     let rows = lines.len().div_ceil(columns);
-    let wide = 64 * u16::try_from(columns).unwrap_or(1);
+    let wide = 70 * u16::try_from(columns).unwrap_or(1);
     let title = "keys — up and down scroll, any other key closes";
     let inner = window(
         model,

@@ -124,8 +124,8 @@ fn axis(model: &Model, end: Instant, (x, width): (u16, u16), area: Rect, buffer:
         buffer,
         area.x + 4,
         area.y,
-        x,
-        "START-UP",
+        x - 1,
+        "START",
         theme.border_focused,
     );
     right(
@@ -249,34 +249,15 @@ fn legend(model: &Model, area: Rect, buffer: &mut Buffer) {
         }
     }
     let x = clipped(buffer, x, y, area.right(), "▲", theme.warning);
-    let x = clipped(buffer, x, y, area.right(), " restart  ", theme.dim);
+    let x = clipped(buffer, x, y, area.right(), " restart ", theme.dim);
     let x = clipped(buffer, x, y, area.right(), "┃", theme.warning);
-    clipped(
-        buffer,
-        x,
-        y,
-        area.right(),
-        " on the critical path",
-        theme.dim,
-    );
+    clipped(buffer, x, y, area.right(), " critical path", theme.dim);
 }
 
 /// When it was of use, or done, for the first time.
 fn ready(model: &Model, id: InstanceId) -> Option<Instant> {
-    let history = model.history.get(id)?;
-    let stretch = history.stretches.iter();
-    let mut good =
-        stretch.filter(|stretch| matches!(stretch.state, State::Ready | State::Completed));
-    // A task that runs is not done yet.
-    let is_task = model
-        .by_id(id)
-        .is_some_and(|unit| unit.kind == crate::domain::spec::UnitKind::Task);
-    let found = if is_task {
-        good.find(|stretch| stretch.state == State::Completed)
-    } else {
-        good.next()
-    };
-    found.map(|stretch| stretch.from)
+    let kind = model.by_id(id)?.kind;
+    model.history.get(id)?.first_good(kind)
 }
 
 /// The units that the start-up took as long as it took for: from the last one back through

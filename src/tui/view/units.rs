@@ -40,7 +40,7 @@ fn columns(model: &Model, width: u16) -> Columns {
         .iter()
         .map(|unit| fit::width(unit.name.as_str()));
     let longest = u16::try_from(names.max().unwrap_or(4)).unwrap_or(u16::MAX);
-    let name = longest.max(4).min((width / 3).max(8).min(30));
+    let name = longest.max(4).min((width / 3).clamp(8, 30));
     let mut columns = Columns {
         name,
         ..Columns::default()
