@@ -215,8 +215,9 @@ fn theme(config: &FaceConfig, output: &Output) -> ThemeName {
 }
 
 fn edit(file: &std::path::Path) -> tui::Done {
-    let editor = ["VISUAL", "EDITOR"].into_iter().find_map(std::env::var_os);
-    let editor = editor.filter(|editor| !editor.is_empty());
+    let editor = ["VISUAL", "EDITOR"]
+        .into_iter()
+        .find_map(|name| std::env::var_os(name).filter(|editor| !editor.is_empty()));
     let editor = editor.unwrap_or_else(|| "vi".into());
     let shown = editor.to_string_lossy().into_owned();
     match contain::run_in_terminal(&editor, file) {

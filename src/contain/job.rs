@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 
-use rustix::process::{Signal, getpid, kill_current_process_group, kill_process};
+use rustix::process::{Signal, kill_current_process_group};
 
 /// Suspends the job that this process belongs to, as the terminal does on Ctrl-Z. Whoever
 /// listens for SIGTSTP decides what it does here.
@@ -16,7 +16,12 @@ pub fn suspend_job() {
 
 /// Stops this process at once, until SIGCONT.
 pub fn stop_self() {
-    let _ = kill_process(getpid(), Signal::STOP);
+    // SAFETY: `raise(3)` takes a number and touches no memory of this process. It stops the
+    // calling thread before it returns, which a signal to the process as a whole does not.
+    #[expect(unsafe_code, reason = "rustix has no raise")]
+    unsafe {
+        libc::raise(libc::SIGSTOP);
+    }
 }
 
 /// Runs a shell's command line with a file as its last argument, in this process's terminal,

@@ -32,13 +32,14 @@ impl Screen {
         }
         tmux.current_dir(screen.pk.path(""))
             .env("HISTFILE", "/dev/null")
-            .env("PS1", "$ ")
             .env("ENV", "")
             .args(["-S", &screen.socket, "-f", "/dev/null", "new-session", "-d"])
             .args(["-x", &columns.to_string(), "-y", &rows.to_string()])
             .arg("sh");
         assert!(tmux.status().unwrap().success());
-        screen.wait_for("$");
+        // Not as it is typed, so that the prompt is told from its making.
+        screen.shell("PS1='re''ady> '; clear");
+        screen.wait_for("ready>");
         screen.tmux(&["set", "-g", "set-clipboard", "on"]);
         screen.shell(&format!(
             "{} {args}; echo \"left with $?\"",
@@ -74,7 +75,8 @@ impl Screen {
     /// Another terminal, with another pk.
     pub fn split(&self, args: &str) {
         let command = format!("{} {args}; sleep 600", env!("CARGO_BIN_EXE_pk"));
-        self.tmux(&["new-window", &command]);
+        let folder = self.pk.path("").display().to_string();
+        self.tmux(&["new-window", "-c", &folder, &command]);
     }
 
     pub fn window(&self, number: u16) {

@@ -151,7 +151,7 @@ fn suspended_and_back() {
     screen.wait_for("● noisy");
     screen.keys("C-z");
     // The shell has its terminal back, as it was.
-    screen.wait_for("$");
+    screen.wait_for("ready>");
     screen.wait_until_gone("● noisy");
     let settings = screen.settings();
     assert!(!settings.is_empty());
@@ -208,7 +208,9 @@ fn keys_are_those_of_the_persons_configuration() {
     screen.wait_for("H help");
     screen.keys("H");
     screen.wait_for("any other key closes");
-    screen.keys("Escape Q");
+    screen.keys("Escape");
+    screen.wait_until_gone("any other key closes");
+    screen.keys("Q");
     screen.wait_for("leave small?");
     screen.keys("s");
     screen.wait_for("left with");
