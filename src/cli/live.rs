@@ -231,7 +231,16 @@ fn live(
         if let Some(dashboard) = dashboard {
             let units = wanted.units;
             let port: Arc<dyn ControlPort> = Arc::new(port);
-            dashboard.show(&port, &mut signals).await?;
+            let shown = dashboard.show(&port, &mut signals).await;
+            if let Err(error) = &shown {
+                // Nobody would see the stack run.
+                let cause = ShutdownCause::Requested;
+                let _ = port
+                    .command(Command::Shutdown(Shutdown::Graceful, cause))
+                    .await;
+                let what = format!("cannot show the dashboard: {}", reason(error));
+                output.error(&what, Some("`--no-tui` does without it"));
+            }
             let last = ended(&*port, &mut signals).await;
             let story = Story::new(plan, units);
             let tail = |unit: &UnitView| port.logs().tail(unit.id, summary::TAIL);
@@ -239,7 +248,7 @@ fn live(
             let _ = output.print(text.trim_start_matches('\n'));
             let followed = Followed {
                 last,
-                unwritable: None,
+                unwritable: shown.err().map(|error| reason(&error)),
                 unshown: 0,
             };
             return Ok((followed, serving));

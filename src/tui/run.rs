@@ -12,6 +12,7 @@ use std::time::Duration;
 use crossterm::event::{Event, EventStream};
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
+use ratatui::layout::{Position, Rect};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -321,7 +322,11 @@ impl Face {
                         let _ = answers.send(Msg::Did(reloading.await));
                     });
                 }
-                Effect::Redraw => self.screen.clear()?,
+                Effect::Redraw => {
+                    // As for another size; `clear` would ask the terminal where its cursor is.
+                    let size = self.screen.size()?;
+                    self.screen.resize(Rect::from((Position::ORIGIN, size)))?;
+                }
                 Effect::Detach => return Ok(Some(Left::Detached)),
             }
         }

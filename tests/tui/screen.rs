@@ -42,7 +42,7 @@ impl Screen {
         screen.wait_for("ready>");
         screen.tmux(&["set", "-g", "set-clipboard", "on"]);
         screen.shell(&format!(
-            "{} {args}; echo \"left with $?\"",
+            "{} {args}; echo \"left wi\"\"th $?\"",
             env!("CARGO_BIN_EXE_pk")
         ));
         Some(screen)
