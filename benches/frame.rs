@@ -137,7 +137,7 @@ impl Dashboard {
             keymap: Keymap::default(),
             plan: None,
             mechanism: None,
-            pages: Arc::new(|_| Vec::new()),
+            pages: Arc::new(|_, _| Vec::new()),
             mouse: true,
             unit: None,
         });

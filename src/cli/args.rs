@@ -65,6 +65,7 @@ pub enum Command {
     Disable(running::Disable),
     Scale(running::Scale),
     Wait(running::Wait),
+    Reload(running::Reload),
     /// Look for mistakes in the file, and show every one of them.
     Check,
     /// Show the file as pk understands it: merged, filled in, secrets masked.
@@ -111,6 +112,9 @@ pub struct Up {
     /// ready.
     #[arg(long)]
     pub ci: bool,
+    /// Reload whenever the file, or one that it includes, is saved.
+    #[arg(long)]
+    pub reload: bool,
     #[command(flatten)]
     pub hold: Hold,
 }
@@ -134,6 +138,7 @@ pub enum Mechanism {
     Auto,
     Cgroup,
     ProcessGroup,
+    PidNamespace,
 }
 
 impl From<Mechanism> for Choice {
@@ -142,6 +147,7 @@ impl From<Mechanism> for Choice {
             Mechanism::Auto => Self::Auto,
             Mechanism::Cgroup => Self::Only(contain::Mechanism::Cgroup),
             Mechanism::ProcessGroup => Self::Only(contain::Mechanism::ProcessGroup),
+            Mechanism::PidNamespace => Self::Only(contain::Mechanism::PidNamespace),
         }
     }
 }

@@ -18,11 +18,10 @@ use super::signals::Signals;
 use super::{explain, stack};
 use crate::contain;
 use crate::control::ControlPort;
-use crate::domain::admission::Answer;
 use crate::domain::event::{Command, Shutdown, ShutdownCause};
 use crate::domain::plan::Plan;
 use crate::domain::signal::Signal;
-use crate::tui::{self, Hooks, Keymap, Left, Pages, Reloading, Role, Start, ThemeName};
+use crate::tui::{self, Hooks, Keymap, Left, Pages, Role, Start, ThemeName};
 
 /// Whether somebody sits at a terminal that can show one.
 #[must_use]
@@ -146,26 +145,10 @@ impl Dashboard {
             keymap: self.keymap.clone(),
             plan: self.plan.clone(),
             mechanism: self.mechanism.clone(),
-            pages: self.pages(),
+            pages: pages(),
             mouse: self.mouse,
             unit: self.unit.clone(),
         }
-    }
-
-    fn pages(&self) -> Pages {
-        let plan = self.plan.clone();
-        Arc::new(move |unit| {
-            let Some(plan) = &plan else {
-                return vec!["the file cannot be read here".to_owned()];
-            };
-            let Some(spec) = plan.get(unit) else {
-                return vec!["it is no longer in the file".to_owned()];
-            };
-            let page = explain::render(spec, plan);
-            let mut lines: Vec<String> = page.lines().skip(1).map(str::to_owned).collect();
-            lines.extend(explain::environment(spec));
-            lines
-        })
     }
 
     fn hooks(&self) -> Hooks {
@@ -175,7 +158,7 @@ impl Dashboard {
             suspend: Box::new(contain::suspend_job),
             stop: Box::new(contain::stop_self),
             edit: Box::new(move || edit(&file)),
-            reload: Box::new(move |port| reload(place.clone(), port)),
+            plan: Arc::new(move || stack::load_quietly(&place).ok().map(Arc::new)),
         }
     }
 }
@@ -227,21 +210,14 @@ fn edit(file: &std::path::Path) -> tui::Done {
     }
 }
 
-fn reload(place: Place, port: Arc<dyn ControlPort>) -> Reloading {
-    Box::pin(async move {
-        let read = tokio::task::spawn_blocking(move || stack::load_quietly(&place)).await;
-        let plan = match read {
-            Ok(Ok(plan)) => plan,
-            Ok(Err(mistake)) => return Err(format!("nothing was changed: {mistake}")),
-            Err(error) => return Err(format!("nothing was changed: {error}")),
+fn pages() -> Pages {
+    Arc::new(|plan, unit| {
+        let Some(spec) = plan.get(unit) else {
+            return vec!["it is no longer in the file".to_owned()];
         };
-        match port.command(Command::Reload(Arc::new(plan))).await {
-            Ok(answered) => match answered.answer {
-                Answer::Accepted => Ok("read the file again".to_owned()),
-                Answer::Ignored(reason) => Ok(format!("read the file again: {reason}")),
-                Answer::Denied(denial) => Err(denial.to_string()),
-            },
-            Err(error) => Err(format!("cannot reload: {error}")),
-        }
+        let page = explain::render(spec, plan);
+        let mut lines: Vec<String> = page.lines().skip(1).map(str::to_owned).collect();
+        lines.extend(explain::environment(spec));
+        lines
     })
 }

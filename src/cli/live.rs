@@ -21,6 +21,7 @@ use super::output::{Output, reason};
 use super::plain::{Face, Printer, Progress, Story, TaskOutput, WriteError, summary};
 use super::resolve::{self, Mistake, Wanted};
 use super::running::{self, join};
+use super::saved::{self, Files};
 use super::signals::Signals;
 use super::stack;
 use crate::contain::{self, Containment};
@@ -45,6 +46,15 @@ pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
         Ok(folder) => folder,
         Err(error) => return running::unusable(&error, output),
     };
+    let selection = ready.wanted.options.selection.clone();
+    let name = ready.wanted.plan.name();
+    let files = match Files::new(place, ready.path.clone(), name, selection) {
+        Ok(files) => Arc::new(files),
+        Err(message) => {
+            output.error(&message, None);
+            return End::Usage;
+        }
+    };
     let record = Record::new(ready.wanted.plan.name(), &ready.path);
     let opened = match Session::open(&folder, record) {
         Ok(opened) => opened,
@@ -54,6 +64,11 @@ pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
                 output.error(&refusal, None);
                 return End::Failed;
             };
+            if args.reload {
+                let help = "`pk reload` reloads it; `--reload` is for the `up` that starts it";
+                output.error(&refusal, Some(help));
+                return End::Denied;
+            }
             let asked = join::Asked {
                 place,
                 units: &args.units,
@@ -78,13 +93,25 @@ pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
             Err(end) => return end,
         }
     };
+    let opened = Opened {
+        session: opened.0,
+        listener: opened.1,
+        files,
+        follow: args.reload,
+    };
     launch(ready, Some(opened), None, dashboard, output, |last| {
         last.verdict.as_ref().map_or(End::Failed, exit::of_up)
     })
 }
 
 /// The session of the stack, which other processes find it by, and where it listens.
-type Opened = (Session, UnixListener);
+struct Opened {
+    session: Session,
+    listener: UnixListener,
+    files: Arc<Files>,
+    /// Reload when they are saved.
+    follow: bool,
+}
 
 pub fn run(place: &Place, args: &args::Run, output: &Output) -> End {
     let ready = match prepare(place, args.hold, output, |plan| resolve::run(args, plan)) {
@@ -224,10 +251,17 @@ fn live(
             environment: forced_colors(output),
             seed: seed(),
         });
-        let port = LocalPort::new(handle, store);
-        let served =
-            |(session, listener)| control::serve(session, listener, Arc::new(port.clone()));
-        let serving = opened.map(served).transpose()?;
+        let mut port = LocalPort::new(handle, store);
+        let mut serving = None;
+        if let Some(opened) = opened {
+            let files = Arc::clone(&opened.files);
+            port = port.reloading(files, Arc::clone(&plan));
+            if opened.follow {
+                follow_files(opened.files, port.clone(), *output);
+            }
+            let shared = Arc::new(port.clone());
+            serving = Some(control::serve(opened.session, opened.listener, shared)?);
+        }
         if let Some(dashboard) = dashboard {
             let units = wanted.units;
             let port: Arc<dyn ControlPort> = Arc::new(port);
@@ -300,6 +334,15 @@ async fn ended(port: &dyn ControlPort, signals: &mut Signals) -> Arc<Snapshot> {
             }
         }
     }
+}
+
+/// Reloads the stack when its files are saved, for as long as it runs.
+fn follow_files(files: Arc<Files>, port: LocalPort, output: Output) {
+    tokio::spawn(async move {
+        if let Err(error) = saved::follow(files, port).await {
+            output.note_if_heard(&format!("the file is not watched: {error}"));
+        }
+    });
 }
 
 /// Shows the stack and passes signals on until it has ended and all is shown.

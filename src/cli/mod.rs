@@ -24,6 +24,7 @@ mod live;
 mod output;
 mod resolve;
 mod running;
+mod saved;
 mod signals;
 mod stack;
 mod words;
@@ -40,7 +41,7 @@ use exit::End;
 use output::Output;
 use running::act::Then;
 use running::args::{Awaited, Form};
-use running::{act, attach, logs, show, wait};
+use running::{act, attach, logs, reload, show, wait};
 
 use crate::domain::event::Command as Ask;
 
@@ -115,6 +116,7 @@ fn run(cli: &Cli, output: &Output) -> End {
         Command::Disable(args) => act::act(place, &args.units, Ask::Disable, Then::Return, output),
         Command::Scale(args) => act::scale(place, args, output),
         Command::Wait(args) => wait::wait(place, args, output),
+        Command::Reload(args) => reload::ask(place, *args, output),
         Command::Completions(args) => {
             let mut text = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "pk", &mut text);

@@ -127,6 +127,24 @@ pub fn refused<'a>(unhonoured: &'a [Unhonoured], wanted: &Wanted) -> Vec<&'a Unh
     unhonoured.iter().filter(runs).collect()
 }
 
+/// The units that may run of a plan that comes after another one. What was once asked for
+/// and is gone counts no more.
+pub fn still_wanted(plan: &Plan, selection: &Selection) -> BTreeSet<UnitName> {
+    let mut selection = selection.clone();
+    let all = selection.units.is_empty();
+    selection.units.retain(|name| plan.get(name).is_some());
+    if selection.units.is_empty() && !all {
+        return BTreeSet::new();
+    }
+    let has = |profile: &String| {
+        plan.units()
+            .iter()
+            .any(|unit| unit.profiles.contains(profile))
+    };
+    selection.profiles.retain(has);
+    units(plan, &selection, &mut Vec::new())
+}
+
 fn with_args(plan: &Plan, task: &UnitSpec, args: &[String]) -> Result<Plan, Mistake> {
     let Program::Command(command) = &task.program else {
         return Err(Mistake::new(

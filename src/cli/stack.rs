@@ -62,7 +62,8 @@ pub fn load_quietly(place: &Place) -> Result<Plan, String> {
     }
 }
 
-fn request(place: &Place) -> Result<Request, String> {
+/// What is to be loaded from that place, by this process.
+pub fn request(place: &Place) -> Result<Request, String> {
     let folder = folder(place)?;
     let mut environment = BTreeMap::new();
     let mut unreadable = BTreeSet::new();

@@ -1,6 +1,8 @@
 //! Specs in plain words.
 
 use crate::domain::event::ProbeRole;
+use crate::domain::id::UnitName;
+use crate::domain::plan::PlanDifference;
 use crate::domain::secret;
 use crate::domain::spec::{
     Check, Command, Condition, Dependency, Essential, OnFailure, Probe, Program, Restart,
@@ -47,6 +49,37 @@ pub fn program(program: &Program) -> Vec<String> {
                 format!("{pipe}{name}{}", command(&stage.command))
             })
             .collect(),
+    }
+}
+
+/// How two plans differ, in one line.
+#[must_use]
+pub fn difference(difference: &PlanDifference) -> String {
+    let of = |names: &[UnitName], what: &str| -> Option<String> {
+        const NAMED: usize = 5;
+        let named: Vec<&str> = names.iter().take(NAMED).map(UnitName::as_str).collect();
+        let more = names.len().saturating_sub(NAMED);
+        let rest = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        (!names.is_empty()).then(|| format!("{}{rest} {what}", named.join(", ")))
+    };
+    let parts: Vec<String> = [
+        of(&difference.added, "added"),
+        of(&difference.removed, "removed"),
+        of(&difference.changed, "changed"),
+        of(&difference.scaled, "scaled"),
+        of(&difference.updated, "updated without a restart"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if parts.is_empty() {
+        "nothing changes".to_owned()
+    } else {
+        parts.join("; ")
     }
 }
 

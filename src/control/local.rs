@@ -6,9 +6,12 @@ use tokio::sync::watch;
 
 use super::changes::Changes;
 use super::port::{ControlPort, PortError, Reply, TerminalReply};
+use super::reload::{Reload, ReloadAsk, ReloadError, ReloadReply, Reloader};
 use super::terminal::{Input, TerminalWatch};
+use crate::domain::change::What;
 use crate::domain::event::Command;
 use crate::domain::id::InstanceId;
+use crate::domain::plan::Plan;
 use crate::domain::snapshot::{Snapshot, UnitView};
 use crate::domain::spec::Tty;
 use crate::domain::stats::StackStats;
@@ -22,13 +25,33 @@ use crate::supervisor::Handle;
 pub struct LocalPort {
     handle: Handle,
     store: MemoryStore,
+    reloader: Option<Arc<Reloader>>,
 }
 
 impl LocalPort {
     /// `store` is the one that the stack writes to.
     #[must_use]
     pub fn new(handle: Handle, store: MemoryStore) -> Self {
-        Self { handle, store }
+        Self {
+            handle,
+            store,
+            reloader: None,
+        }
+    }
+
+    /// The same, of a stack that can be reloaded from `source`, which said `read` at first.
+    #[must_use]
+    pub fn reloading(mut self, source: Arc<dyn Reload>, read: Arc<Plan>) -> Self {
+        self.reloader = Some(Arc::new(Reloader::new(source, read)));
+        self
+    }
+
+    /// Reloads because the files were saved: what comes of it is told to all faces.
+    pub async fn files_saved(&self) {
+        if let Err(error) = self.reload(ReloadAsk::default()).await {
+            let reason = error.to_string();
+            self.handle.announce(What::ReloadRefused { reason });
+        }
     }
 
     /// That the instance is there, and has what `has` asks for.
@@ -57,6 +80,15 @@ impl ControlPort for LocalPort {
         Box::pin(async move {
             let answered = self.handle.ask(command).await;
             answered.map_err(|_| PortError::Gone)
+        })
+    }
+
+    fn reload(&self, ask: ReloadAsk) -> ReloadReply<'_> {
+        Box::pin(async move {
+            match &self.reloader {
+                Some(reloader) => reloader.reload(&self.handle, ask).await,
+                None => Err(ReloadError::Port(PortError::Unsupported)),
+            }
         })
     }
 

@@ -8,6 +8,7 @@ use super::protocol::{
     Act, ChangesPage, ChangesQuery, Drawn, LogPage, LogQuery, Problem, State, Taken, Typed, Written,
 };
 use super::record::Record;
+use super::reload::{ReloadAsk, Reloaded};
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::TerminalSize;
 
@@ -33,6 +34,11 @@ pub fn openapi() -> Value {
             types, "command",
             "Asks for something. The answer says whether it is taken, not that it is done.",
         ).takes::<Act>().gives::<Taken>().done() },
+        "/v1/reload": { "post": operation(
+            types, "reload",
+            "Goes over to what the files of the stack say now, or shows what that would do. \
+             Wrong files change nothing.",
+        ).takes::<ReloadAsk>().gives::<Reloaded>().done() },
         "/v1/changes": { "get": operation(
             types, "changes", "What has changed after a place.",
         ).asks::<ChangesQuery>().gives::<ChangesPage>().done() },

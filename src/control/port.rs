@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::changes::Changes;
+use super::reload::{ReloadAsk, ReloadError, ReloadReply};
 use super::terminal::{Input, TerminalError, TerminalWatch};
 use crate::domain::event::Command;
 use crate::domain::id::InstanceId;
@@ -40,6 +41,12 @@ pub type TerminalReply<'a, T> = Pin<Box<dyn Future<Output = Result<T, TerminalEr
 pub trait ControlPort: Send + Sync + std::fmt::Debug {
     /// Asks for something; the answer says whether it is taken, not that it is done.
     fn command(&self, command: Command) -> Reply<'_>;
+
+    /// Goes over to what the files of the stack say now, or shows what that would do.
+    fn reload(&self, ask: ReloadAsk) -> ReloadReply<'_> {
+        let _ = ask;
+        Box::pin(async { Err(ReloadError::Port(PortError::Unsupported)) })
+    }
 
     /// The latest state, and each one that follows, coalesced. After the last one, which
     /// holds the verdict, the channel closes.

@@ -6,6 +6,7 @@
 //!  GET  /v1/state            the whole stack now                       State
 //!  GET  /v1/state/stream     each state that follows (SSE: snapshot, end)
 //!  POST /v1/commands         Act                                       Taken
+//!  POST /v1/reload           ReloadAsk                                 Reloaded
 //!  GET  /v1/changes          what changed, from a place on             ChangesPage
 //!  GET  /v1/changes/stream   each change (SSE: change, resync, end)
 //!  GET  /v1/logs             a page of lines, from a place on          LogPage
@@ -24,6 +25,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::reload::BadFiles;
 use crate::domain::admission::{Answer, Denial};
 use crate::domain::change::Change;
 use crate::domain::event::{Command, Shutdown, ShutdownCause};
@@ -153,6 +155,8 @@ pub enum ErrorCode {
     NotRunning,
     /// For another reason that the message gives.
     Denied,
+    /// The files of the stack are wrong: all stays as it was.
+    BadFiles,
     Internal,
 }
 
@@ -171,6 +175,9 @@ pub struct Problem {
     /// Of what is asked of a terminal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terminal: Option<TerminalDenial>,
+    /// Of a reload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bad_files: Option<Box<BadFiles>>,
 }
 
 impl Problem {
@@ -183,6 +190,7 @@ impl Problem {
             denial: None,
             revision: None,
             terminal: None,
+            bad_files: None,
         }
     }
 

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use super::changes::{Changes, Told};
 use super::port::{Answered, ControlPort, PortError, Reply, TerminalReply};
 use super::protocol::{Act, ErrorCode, LogPage, LogQuery, State, Taken};
+use super::reload::{ReloadAsk, ReloadError, ReloadReply, Reloaded};
 use super::remote_live::{self, RemoteStats};
 use super::terminal::{Input, TerminalError, TerminalWatch};
 use super::wire::{self, EventStream, WireError};
@@ -206,6 +207,25 @@ impl ControlPort for RemotePort {
                 Err(WireError::Gone) => Err(PortError::Gone),
                 Err(WireError::Garbled(what)) => Err(PortError::Refused(what)),
                 Err(silent @ WireError::Silent) => Err(PortError::Refused(silent.to_string())),
+            }
+        })
+    }
+
+    fn reload(&self, ask: ReloadAsk) -> ReloadReply<'_> {
+        Box::pin(async move {
+            match wire::post::<Reloaded>(&self.socket, "/v1/reload", &ask).await {
+                Ok(reloaded) => Ok(reloaded),
+                Err(WireError::Refused(problem)) => {
+                    Err(match (problem.bad_files, problem.denial) {
+                        (Some(bad), _) => ReloadError::BadFiles(bad),
+                        (None, Some(denial)) => ReloadError::Denied(denial),
+                        (None, None) => PortError::Refused(problem.message).into(),
+                    })
+                }
+                Err(WireError::Gone) => Err(PortError::Gone.into()),
+                Err(other @ (WireError::Garbled(_) | WireError::Silent)) => {
+                    Err(PortError::Refused(other.to_string()).into())
+                }
             }
         })
     }

@@ -18,6 +18,7 @@ use super::history::History;
 use super::port::{ControlPort, PortError};
 use super::protocol::{Act, ErrorCode, MAX_BODY, Problem, Taken};
 use super::record::Record;
+use super::reload::{ReloadAsk, ReloadError};
 use super::{live, log_pages, openapi, streams};
 use crate::domain::admission::{Answer, Denial};
 use crate::domain::event::Command;
@@ -93,6 +94,7 @@ pub(super) fn router(served: Arc<Served>) -> Router {
         .route("/v1/state", get(state))
         .route("/v1/state/stream", get(streams::states))
         .route("/v1/commands", post(command))
+        .route("/v1/reload", post(reload))
         .route("/v1/changes", get(streams::changes_page))
         .route("/v1/changes/stream", get(streams::changes))
         .route(
@@ -154,6 +156,25 @@ async fn command(
     }
 }
 
+async fn reload(
+    State(served): Shared,
+    ask: Result<Body<ReloadAsk>, Problem>,
+) -> Result<Response, Problem> {
+    let revision = || served.snapshot().revision;
+    match served.port.reload(ask?.0).await {
+        Ok(reloaded) => Ok(json(&reloaded)),
+        Err(ReloadError::BadFiles(bad)) => {
+            let mut problem =
+                Problem::new(ErrorCode::BadFiles, bad.summary.clone()).hint("all stays as it was");
+            problem.bad_files = Some(bad);
+            Err(problem)
+        }
+        Err(ReloadError::Denied(denial)) => Err(Problem::denied(denial, revision())),
+        Err(ReloadError::Port(PortError::Gone)) => Err(Problem::denied(Denial::Ended, revision())),
+        Err(ReloadError::Port(error)) => Err(Problem::new(ErrorCode::Denied, error.to_string())),
+    }
+}
+
 async fn not_found() -> Problem {
     Problem::new(ErrorCode::NotFound, "there is nothing under this path")
         .hint("GET /v1/state shows the stack")
@@ -186,6 +207,7 @@ impl IntoResponse for Problem {
             | ErrorCode::Ended
             | ErrorCode::NotRunning
             | ErrorCode::Denied => StatusCode::CONFLICT,
+            ErrorCode::BadFiles => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let text = serde_json::to_vec(&self).unwrap_or_default();

@@ -9,6 +9,7 @@ use super::event::ShutdownCause;
 use super::id::{Attempt, InstanceId, UnitName};
 use super::outcome::{Failure, Outcome, RunStatus};
 use super::phase::Stop;
+use super::plan::PlanDifference;
 use super::text::{duration, opt_duration};
 use super::time::Instant;
 
@@ -32,6 +33,10 @@ pub enum What {
     ShuttingDown(ShutdownCause),
     /// It was told to stop at once.
     Killing,
+    /// It went over to what its files say now.
+    Reloaded(Box<PlanDifference>),
+    /// Its files were saved, and it stays as it was.
+    ReloadRefused { reason: String },
 }
 
 /// What changed in a unit.

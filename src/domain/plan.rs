@@ -137,7 +137,52 @@ impl Plan {
             .filter(|unit| new.get(unit.name.as_str()).is_none())
             .map(|unit| unit.name.clone())
             .collect();
+        difference.dependents = new.restarted_with(&difference);
         difference
+    }
+
+    /// Who restarts only because what it depends on does, in the order of the file.
+    fn restarted_with(&self, difference: &PlanDifference) -> Vec<UnitName> {
+        let mut ends: BTreeSet<&UnitName> = difference.changed.iter().collect();
+        let mut more = BTreeSet::new();
+        for &index in self.graph.order() {
+            let unit = self.unit(index);
+            let restarts = unit
+                .depends_on
+                .iter()
+                .any(|edge| edge.restart && ends.contains(&edge.unit));
+            let is_new = difference.added.contains(&unit.name);
+            if restarts && !is_new && ends.insert(&unit.name) {
+                more.insert(index);
+            }
+        }
+        more.into_iter()
+            .map(|index| self.unit(index).name.clone())
+            .collect()
+    }
+
+    /// `new` with as many instances as run now, where the file says the same of them as it
+    /// did when it was `read` before: what was scaled by hand stays so.
+    #[must_use]
+    pub fn keep_scale(&self, read: &Self, new: &Self) -> Self {
+        let mut kept = new.clone();
+        for unit in &mut kept.units {
+            let name = unit.name.as_str();
+            let (Some(now), Some(before)) = (self.get(name), read.get(name)) else {
+                continue;
+            };
+            let by_hand = now.replicas != before.replicas;
+            if by_hand && before.replicas == unit.replicas && unit.replicas.is_some() {
+                let mut scaled = (**unit).clone();
+                scaled.replicas = now.replicas;
+                *unit = Arc::new(scaled);
+            }
+        }
+        // The names of instances: another unit may bear one of them by now.
+        match Self::new(kept.name, kept.units) {
+            Ok(kept) => kept,
+            Err(_) => new.clone(),
+        }
     }
 }
 
@@ -158,12 +203,16 @@ pub fn same_run(old: &UnitSpec, new: &UnitSpec) -> bool {
 }
 
 /// What a reload would do, by unit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct PlanDifference {
     pub added: Vec<UnitName>,
     pub removed: Vec<UnitName>,
     /// Restarts.
     pub changed: Vec<UnitName>,
+    /// Unchanged or updated, and restart if they run, because what they depend on does.
+    pub dependents: Vec<UnitName>,
     /// Changed in what a live run does not see: takes effect without a restart.
     pub updated: Vec<UnitName>,
     /// Another number of instances; those that stay go on.
@@ -279,5 +328,53 @@ mod tests {
         let mut many = one.clone();
         many.replicas = Some(2);
         assert!(!same_run(&one, &many));
+    }
+
+    #[test]
+    fn dependents_restart_over_edges_that_say_so() {
+        use crate::domain::spec::{Condition, Dependency};
+        let on = |name: &str, on: &str, restart: bool| {
+            let mut unit = unit(name);
+            unit.depends_on = vec![Dependency {
+                unit: on.into(),
+                condition: Condition::Started,
+                restart,
+                required: true,
+            }];
+            unit
+        };
+        let stack = |dir: &str| {
+            let mut db = unit("db");
+            db.working_dir = dir.into();
+            plan([
+                on("far", "near", true),
+                on("near", "db", true),
+                on("loose", "db", false),
+                db,
+            ])
+        };
+        let difference = stack("/").difference(&stack("/tmp"));
+        assert_eq!(difference.changed, [UnitName::from("db")]);
+        assert_eq!(difference.dependents, ["far", "near"].map(UnitName::from));
+        assert_eq!(
+            stack("/").difference(&stack("/")).dependents,
+            Vec::<UnitName>::new()
+        );
+    }
+
+    #[test]
+    fn what_was_scaled_by_hand_stays_until_the_file_says_otherwise() {
+        let web = |replicas| {
+            let mut web = unit("web");
+            web.replicas = Some(replicas);
+            plan([web])
+        };
+        let kept = |now: u32, read: u32, new: u32| {
+            let kept = web(now).keep_scale(&web(read), &web(new));
+            kept.get("web").and_then(|web| web.replicas)
+        };
+        assert_eq!(kept(3, 1, 1), Some(3));
+        assert_eq!(kept(3, 1, 2), Some(2));
+        assert_eq!(kept(1, 1, 2), Some(2));
     }
 }

@@ -4,8 +4,9 @@
 //! but the three things that it may be woken by.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::deadlines::Deadlines;
@@ -19,6 +20,7 @@ use crate::domain::admission::{Answer, Denial};
 use crate::domain::effect::Effect;
 use crate::domain::event::{Command, CommandId, Event, Fact};
 use crate::domain::id::RunId;
+use crate::domain::plan::Plan;
 use crate::domain::set::UnitSet;
 
 /// What comes into the inbox.
@@ -39,6 +41,7 @@ pub(super) fn spawn<H: Host>(
     let (inbox, incoming) = mpsc::unbounded_channel();
     let publisher = Publisher::new(set.snapshot());
     let started = Instant::now();
+    let (plans, plan) = watch::channel(Arc::clone(set.plan()));
     let handle = Handle {
         inbox: inbox.clone(),
         snapshots: publisher.snapshots(),
@@ -46,6 +49,7 @@ pub(super) fn spawn<H: Host>(
         started,
         looking: Looking::default(),
         terminals: Terminals::default(),
+        plan,
     };
     let event_loop = EventLoop {
         set,
@@ -57,6 +61,7 @@ pub(super) fn spawn<H: Host>(
         next_command: CommandId(0),
         effects: Vec::new(),
         started,
+        plans,
         finished: false,
     };
     tokio::spawn(event_loop.run());
@@ -73,6 +78,7 @@ struct EventLoop<H> {
     next_command: CommandId,
     effects: Vec<Effect>,
     started: Instant,
+    plans: watch::Sender<Arc<Plan>>,
     finished: bool,
 }
 
@@ -159,6 +165,8 @@ impl<H: Host> EventLoop<H> {
                 Effect::Kill { run } => self.host.kill(run),
                 Effect::Arm(armed) => self.deadlines.arm(armed),
                 Effect::Reply { id, answer } => {
+                    // Before who reloads is answered.
+                    self.publish_plan();
                     if let Some(reply) = self.replies.remove(&id) {
                         // Whoever asked may have gone.
                         let revision = self.publisher.next();
@@ -169,6 +177,17 @@ impl<H: Host> EventLoop<H> {
                 Effect::Finish(_) => self.finished = true,
             }
         }
+    }
+
+    fn publish_plan(&self) {
+        let plan = self.set.plan();
+        self.plans.send_if_modified(|published| {
+            let is_new = !Arc::ptr_eq(published, plan);
+            if is_new {
+                *published = Arc::clone(plan);
+            }
+            is_new
+        });
     }
 
     /// The last snapshot holds the verdict; who still asks is told.

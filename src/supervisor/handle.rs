@@ -8,9 +8,10 @@ use super::event_loop::Incoming;
 use super::stats::Looking;
 use super::terminal::Terminals;
 use crate::domain::admission::Answer;
-use crate::domain::change::Change;
+use crate::domain::change::{Change, What};
 use crate::domain::event::Command;
 use crate::domain::id::Revision;
+use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::time;
@@ -38,6 +39,7 @@ pub struct Handle {
     pub(super) started: tokio::time::Instant,
     pub(super) looking: Looking,
     pub(super) terminals: Terminals,
+    pub(super) plan: watch::Receiver<Arc<Plan>>,
 }
 
 impl Handle {
@@ -59,6 +61,19 @@ impl Handle {
             .send(Incoming::Command(command, reply))
             .map_err(|_| Gone)?;
         answer.await.map_err(|_| Gone)
+    }
+
+    /// Tells the faces of something that no unit did.
+    pub fn announce(&self, what: What) {
+        let at = self.now();
+        // Nobody listens: nobody misses it.
+        let _ = self.changes.send(Change { at, what });
+    }
+
+    /// What is run at the moment.
+    #[must_use]
+    pub fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.plan.borrow())
     }
 
     /// The time in the stack. A snapshot's own is that of the last event before it.

@@ -39,7 +39,7 @@ mod words;
 pub use keymap::{Action, BindError, Keymap};
 pub use model::{Model, Pages, Role, Start};
 pub use msg::{Effect, Msg};
-pub use run::{Done, Hooks, Left, Reloading, start};
+pub use run::{Done, Hooks, Left, start};
 pub use theme::{Theme, ThemeName};
 pub use update::update;
 pub use view::{draw, view};

@@ -113,7 +113,7 @@ pub struct Notice {
 }
 
 /// What a unit's page says beside what the snapshot tells: lines of the file's meaning.
-pub type Pages = Arc<dyn Fn(&str) -> Vec<String> + Send + Sync>;
+pub type Pages = Arc<dyn Fn(&Plan, &str) -> Vec<String> + Send + Sync>;
 
 /// What the dashboard begins with.
 #[derive(Clone)]

@@ -10,6 +10,7 @@ use crate::control::{Answered, PortError};
 use crate::domain::change::Change;
 use crate::domain::event::Command;
 use crate::domain::id::InstanceId;
+use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::time::Instant;
@@ -45,6 +46,8 @@ pub enum Msg {
         what: String,
         answer: Result<Answered, PortError>,
     },
+    /// What the file says now; `None`: it cannot be read.
+    Plan(Option<Arc<Plan>>),
     /// What came of something done outside.
     Did(Result<String, String>),
     /// Somebody asked pk from outside to end.
@@ -74,6 +77,8 @@ pub enum Effect {
     Suspend,
     Edit,
     Reload,
+    /// Read what the file says now: the stack has gone over to it.
+    ReadPlan,
     /// Clear the screen before the next frame.
     Redraw,
     /// Leave, and let the stack run on.

@@ -25,7 +25,8 @@ use super::msg::{Effect, Msg};
 use super::terminal::{self, Screen, Taken};
 use super::update::update;
 use super::view::view;
-use crate::control::{Changes, ControlPort};
+use crate::control::{Changes, ControlPort, ReloadAsk};
+use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::logs::LogSource;
@@ -44,12 +45,9 @@ pub struct Hooks {
     pub stop: Box<dyn Fn() + Send>,
     /// Lets a person edit the file, in the terminal.
     pub edit: Box<dyn Fn() -> Done + Send>,
-    /// Reads the file again.
-    pub reload: Box<dyn Fn(Arc<dyn ControlPort>) -> Reloading + Send>,
+    /// Reads what the file says now, if it can be read.
+    pub plan: Arc<dyn Fn() -> Option<Arc<Plan>> + Send + Sync>,
 }
-
-/// A reload under way.
-pub type Reloading = std::pin::Pin<Box<dyn Future<Output = Done> + Send>>;
 
 impl std::fmt::Debug for Hooks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -316,10 +314,20 @@ impl Face {
                     }
                 }
                 Effect::Reload => {
-                    let reloading = (self.hooks.reload)(Arc::clone(&self.port));
-                    let answers = self.answers.clone();
+                    let (port, answers) = (Arc::clone(&self.port), self.answers.clone());
                     tokio::spawn(async move {
-                        let _ = answers.send(Msg::Did(reloading.await));
+                        let done = match port.reload(ReloadAsk { dry_run: false }).await {
+                            Ok(reloaded) if reloaded.applied => Ok("reloaded the file".to_owned()),
+                            Ok(_) => Ok("read the file again: nothing changes".to_owned()),
+                            Err(error) => Err(format!("nothing was changed: {error}")),
+                        };
+                        let _ = answers.send(Msg::Did(done));
+                    });
+                }
+                Effect::ReadPlan => {
+                    let (read, answers) = (Arc::clone(&self.hooks.plan), self.answers.clone());
+                    tokio::task::spawn_blocking(move || {
+                        let _ = answers.send(Msg::Plan(read()));
                     });
                 }
                 Effect::Redraw => {

@@ -5,6 +5,7 @@ mod attach;
 mod clients;
 mod ports;
 mod protocol;
+mod reload;
 mod sessions;
 mod shows;
 

@@ -186,7 +186,7 @@ fn the_editor_gets_the_terminal_and_gives_it_back() {
     screen.wait_until_gone("● noisy");
     screen.shell("yes");
     screen.wait_for("● noisy");
-    screen.wait_for("read the file again");
+    screen.wait_for("read the file again: nothing changes");
     leave(&screen);
 }
 

@@ -122,6 +122,14 @@ impl Story {
                 self.killing = true;
                 Some(stack(Tone::Warning, "killing what is left".to_owned()))
             }
+            What::Reloaded(difference) => {
+                let text = format!("reloaded: {}", crate::cli::words::difference(difference));
+                Some(stack(Tone::Plain, text))
+            }
+            What::ReloadRefused { reason } => {
+                let text = format!("not reloaded, all stays as it was: {reason}");
+                Some(stack(Tone::Bad, text))
+            }
         }
     }
 

@@ -166,6 +166,20 @@ pub struct Wait {
     pub timeout: Duration,
 }
 
+/// Go over to what the file says now. What changed restarts, what did not is not touched.
+///
+/// Exit codes: 0 done, or nothing changes; 2 the file is wrong, and nothing was changed; 3 no
+/// stack is running; 4 the stack is stopping.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Reload {
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// In which form.
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub output: Form,
+}
+
 /// What a unit may be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Awaited {

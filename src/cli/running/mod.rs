@@ -5,7 +5,8 @@
 //!                                                               └─► show, logs
 //! ```
 //!
-//! Nothing here reads the file: a stack can be stopped however broken that is meanwhile.
+//! Nothing here reads the file: a stack can be stopped however broken that is meanwhile. A
+//! reload is done by the process that runs the stack.
 
 pub mod args;
 
@@ -13,6 +14,7 @@ pub mod act;
 pub mod attach;
 pub mod join;
 pub mod logs;
+pub mod reload;
 pub mod show;
 pub mod wait;
 

@@ -187,7 +187,7 @@ pub fn explain(found: &Found, unit: Option<&str>, form: Form, output: &Output) -
     output.print(&text)
 }
 
-fn json(value: &impl Serialize, output: &Output) -> End {
+pub fn json(value: &impl Serialize, output: &Output) -> End {
     match serde_json::to_string_pretty(value) {
         Ok(text) => output.print(&format!("{text}\n")),
         Err(error) => {

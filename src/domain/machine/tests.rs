@@ -346,7 +346,10 @@ fn effect(effect: &Effect) -> String {
         Effect::Arm(armed) => format!("Arm {:?}", armed.deadline.kind),
         Effect::Publish(change) => match &change.what {
             What::Unit { change, .. } => format!("+{}", publication(change)),
-            What::ShuttingDown(_) | What::Killing => "of the set".into(),
+            What::ShuttingDown(_)
+            | What::Killing
+            | What::Reloaded(_)
+            | What::ReloadRefused { .. } => "of the set".into(),
         },
         Effect::Reply { .. } | Effect::Finish(_) => "of the set".into(),
     }

@@ -193,7 +193,7 @@ impl Driver {
             keymap: Keymap::default(),
             plan: Some(plan),
             mechanism: Some("cgroup".into()),
-            pages: Arc::new(|unit| vec![format!("  runs             start {unit}")]),
+            pages: Arc::new(|_, unit| vec![format!("  runs             start {unit}")]),
             mouse: true,
             unit: None,
         });

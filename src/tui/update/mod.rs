@@ -10,11 +10,13 @@ mod overlay;
 use crossterm::event::{Event, KeyEventKind};
 use ratatui::layout::Size;
 
+use super::graph_plan::GraphPlan;
 use super::key::Key;
 use super::model::{Model, is_failing};
 use super::msg::{Effect, Msg};
 use super::theme::Tone;
 use crate::domain::admission::Answer;
+use crate::domain::change::What;
 use crate::domain::time::Instant;
 
 /// How many lines of a failed unit's log are fetched.
@@ -33,7 +35,16 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             failures(model, &mut effects);
         }
         Msg::Stats(stats) => model.usage.sampled(&stats),
-        Msg::Change(change) => model.history.note(&change),
+        Msg::Change(change) => {
+            if matches!(change.what, What::Reloaded(_)) {
+                effects.push(Effect::ReadPlan);
+            }
+            model.history.note(&change);
+        }
+        Msg::Plan(plan) => {
+            model.graph = plan.as_deref().map(GraphPlan::new);
+            model.plan = plan;
+        }
         Msg::Missed(count) => {
             model.history.meet(&model.snapshot, true);
             model.say(format!("{count} state changes were missed"), Tone::Warning);

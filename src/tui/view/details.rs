@@ -132,7 +132,11 @@ fn said(model: &Model, width: usize) -> Vec<Said> {
     }
     wrapped(Tone::Plain, 0, "");
     wrapped(Tone::Info, 0, "IN THE FILE");
-    for line in (model.pages)(unit.unit.as_str()) {
+    let page = match &model.plan {
+        Some(plan) => (model.pages)(plan, unit.unit.as_str()),
+        None => vec!["it cannot be read here".to_owned()],
+    };
+    for line in page {
         let indent = line.len() - line.trim_start().len();
         let indent = u16::try_from(indent.min(20)).unwrap_or(0);
         wrapped(Tone::Plain, 2 + indent, line.trim());

@@ -1,0 +1,194 @@
+//! The files of a stack, read again while it runs.
+//!
+//! This module owns what a reload reads: the same place, in the environment of the process
+//! that runs the stack. It must not change anything of the stack itself.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::watch;
+
+use super::args::Place;
+use super::inspect::plural;
+use super::{resolve, stack};
+use crate::config::{self, Diagnostic, Request, diagnostic};
+use crate::control::{BadFiles, LocalPort, Read, Reload};
+use crate::domain::plan::Selection;
+
+/// How long no file may have been written until they are read: an editor saves in steps.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// How long that is waited for at most.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a stack was started from.
+#[derive(Debug)]
+pub struct Files {
+    request: Request,
+    /// The main file.
+    main: PathBuf,
+    /// Of the stack.
+    name: String,
+    selection: Selection,
+    /// All files that were read the last time, right or wrong.
+    read: Mutex<BTreeSet<PathBuf>>,
+}
+
+impl Files {
+    /// # Errors
+    /// The folder cannot be told.
+    pub fn new(
+        place: &Place,
+        main: PathBuf,
+        name: &str,
+        selection: Selection,
+    ) -> Result<Self, String> {
+        Ok(Self {
+            request: stack::request(place)?,
+            read: Mutex::new([main.clone()].into()),
+            main,
+            name: name.to_owned(),
+            selection,
+        })
+    }
+
+    fn watched(&self) -> BTreeSet<PathBuf> {
+        self.read
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn remember<'a>(&self, files: impl Iterator<Item = &'a config::source::SourceFile>) {
+        let mut read: BTreeSet<PathBuf> = files.map(|file| file.path().to_owned()).collect();
+        read.insert(self.main.clone());
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = read;
+    }
+}
+
+impl Reload for Files {
+    fn read(&self) -> Result<Read, BadFiles> {
+        let loaded = match config::load(&self.request) {
+            Ok(loaded) => loaded,
+            Err(report) => {
+                self.remember(report.sources.iter());
+                return Err(BadFiles {
+                    summary: summary(&report),
+                    report: report.render(false),
+                });
+            }
+        };
+        self.remember(loaded.sources.iter());
+        let other = |summary: String| BadFiles {
+            report: format!("error: {summary}\n"),
+            summary,
+        };
+        let main = loaded.sources.iter().next();
+        if main.is_some_and(|main| main.path() != self.main) {
+            return Err(other(format!(
+                "`{}` would be read now instead of `{}`: start the stack anew for that",
+                stack::main_file(&loaded),
+                self.main.display()
+            )));
+        }
+        if loaded.plan.name() != self.name {
+            return Err(other(format!(
+                "the stack runs as `{}` and would be named `{}`: start it anew for that",
+                self.name,
+                loaded.plan.name()
+            )));
+        }
+        let wanted = resolve::still_wanted(&loaded.plan, &self.selection);
+        let unhonoured: Vec<String> = (loaded.unhonoured.iter())
+            .filter(|key| wanted.contains(&*key.unit))
+            .map(ToString::to_string)
+            .collect();
+        if let Some(first) = unhonoured.first() {
+            let report = unhonoured.iter().map(|key| format!("error: {key}\n"));
+            return Err(BadFiles {
+                summary: first.clone(),
+                report: report.collect(),
+            });
+        }
+        let warnings = if loaded.warnings.is_empty() {
+            String::new()
+        } else {
+            diagnostic::render(&loaded.warnings, &loaded.sources, false)
+        };
+        Ok(Read {
+            plan: Arc::new(loaded.plan),
+            warnings,
+        })
+    }
+}
+
+/// The first mistake in one line, and how many more there are.
+fn summary(report: &config::Report) -> String {
+    let place = |diagnostic: &Diagnostic| {
+        let place = diagnostic.span().map(|span| report.sources.place(span));
+        place.map_or_else(String::new, |place| format!("{place}: "))
+    };
+    let mut errors = report.errors();
+    let first = errors.next().map_or_else(String::new, |first| {
+        format!("{}{}", place(first), first.message)
+    });
+    match errors.count() {
+        0 => first,
+        more => format!("{first}, and {} more", plural(more, "error")),
+    }
+}
+
+/// Reloads the stack whenever one of its files is saved, until it is dropped.
+///
+/// # Errors
+/// The files cannot be watched.
+pub async fn follow(files: Arc<Files>, port: LocalPort) -> Result<(), notify::Error> {
+    let (saved, mut saves) = watch::channel(());
+    let shared = Arc::clone(&files);
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // An error, such as too many events at once: something may have been saved.
+        let is_save = event.map_or(true, |event| {
+            let watched = shared.watched();
+            !matches!(event.kind, EventKind::Access(_))
+                && (event.need_rescan() || event.paths.iter().any(|path| watched.contains(path)))
+        });
+        if is_save {
+            saved.send_replace(());
+        }
+    })?;
+    let mut folders = BTreeSet::new();
+    watch_folders(&mut watcher, &files, &mut folders)?;
+    loop {
+        // Also at first: it may have been saved since the stack was started from it.
+        port.files_saved().await;
+        if watch_folders(&mut watcher, &files, &mut folders)? {
+            continue;
+        }
+        if saves.changed().await.is_err() {
+            return Ok(());
+        }
+        let patience = tokio::time::Instant::now() + PATIENCE;
+        while tokio::time::Instant::now() < patience
+            && tokio::time::timeout(QUIET, saves.changed()).await.is_ok()
+        {}
+    }
+}
+
+/// An editor replaces a file: it is its folder that says so. Whether there are new ones, in
+/// which something may have been saved before they were watched.
+fn watch_folders(
+    watcher: &mut RecommendedWatcher,
+    files: &Files,
+    folders: &mut BTreeSet<PathBuf>,
+) -> Result<bool, notify::Error> {
+    let before = folders.len();
+    for folder in files.watched().iter().filter_map(|file| file.parent()) {
+        if folder.is_dir() && folders.insert(folder.to_owned()) {
+            watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        }
+    }
+    Ok(folders.len() > before)
+}
