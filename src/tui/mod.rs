@@ -16,6 +16,7 @@
 //! `update` and `view` are pure: a script of keys drives the one, a buffer shows the other.
 //! Only `run` and `terminal` touch the world.
 
+mod asked;
 mod clock;
 mod fit;
 mod graph_plan;

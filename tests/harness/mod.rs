@@ -19,7 +19,7 @@ pub use marker::Marker;
 pub use running::{Ended, Running};
 
 /// How long anything may take on a busy machine before a test fails.
-pub const PATIENCE: Duration = Duration::from_secs(12);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks again and again until there is an answer.
 pub fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {

@@ -156,7 +156,7 @@ impl Scan {
 
 /// Matches that are kept, newest last.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Hits {
+pub struct Hits {
     pub seqs: VecDeque<u64>,
     pub lines: VecDeque<LogLine>,
     bytes: usize,
@@ -169,7 +169,7 @@ impl Hits {
     /// Bytes of lines.
     const MOST_BYTES: usize = 32 << 20;
 
-    pub(super) fn add(&mut self, report: ScanReport) {
+    pub fn add(&mut self, report: ScanReport) {
         self.count += report.found.len() as u64;
         self.seqs.extend(report.found);
         while self.seqs.len() > Self::MOST {
