@@ -143,6 +143,10 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
         }
         for grapheme in word.graphemes(true) {
             let wide = grapheme_width(grapheme);
+            if wide > columns {
+                // Nowhere does it fit.
+                continue;
+            }
             if used + wide > columns {
                 lines.push(String::new());
                 used = 0;
