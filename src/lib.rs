@@ -14,6 +14,7 @@
 //! | [`watch`] | which files changed, told once and truly | domain, contain, logs |
 //! | [`supervisor`] | the one event loop, one runner per run | domain, contain, logs, probe, watch |
 //! | [`control`] | the port that every face uses, here and over a socket | domain, logs, supervisor |
+//! | [`tui`] | the dashboard: model, update, view | domain, logs, control |
 //! | [`cli`] | arguments, output, exit codes; puts all together | everything |
 //!
 //! # The processes
@@ -61,4 +62,5 @@ pub mod domain;
 pub mod logs;
 pub mod probe;
 pub mod supervisor;
+pub mod tui;
 pub mod watch;

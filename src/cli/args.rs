@@ -108,7 +108,7 @@ pub struct Up {
     /// With --wait: give up waiting after TIME, with exit code 124. The stack goes on.
     #[arg(long, value_name = "TIME", default_value = "5m", requires = "wait", value_parser = running::duration)]
     pub timeout: Duration,
-    /// Merged lines instead of a dashboard. This version has no dashboard yet.
+    /// Merged lines instead of the dashboard.
     #[arg(long)]
     pub no_tui: bool,
     /// Also start the units of this profile.

@@ -9,6 +9,7 @@ use super::{stack, words};
 use crate::config::suggest;
 use crate::domain::event::ProbeRole;
 use crate::domain::plan::Plan;
+use crate::domain::secret::masked;
 use crate::domain::spec::{Lifetime, UnitKind, UnitSpec};
 use crate::domain::text::format_duration;
 
@@ -33,7 +34,9 @@ pub fn explain(place: &Place, unit: Option<&str>, output: &Output) -> End {
     }
 }
 
-fn render(spec: &UnitSpec, plan: &Plan) -> String {
+/// The page of one unit.
+#[must_use]
+pub fn render(spec: &UnitSpec, plan: &Plan) -> String {
     let mut page = Page(format!("{}: {}\n", spec.name, kind(spec)));
     if let Some(description) = &spec.description {
         page.row("", description.trim());
@@ -150,6 +153,17 @@ fn dependents(spec: &UnitSpec, plan: &Plan) -> Vec<String> {
         .iter()
         .map(|&unit| plan.unit(unit).name.to_string())
         .collect()
+}
+
+/// The variables of a unit, secrets masked, as rows of such a page.
+#[must_use]
+pub fn environment(spec: &UnitSpec) -> Vec<String> {
+    let mut page = Page(String::new());
+    for (place, (name, value)) in spec.environment.resolved().into_iter().enumerate() {
+        let heading = if place == 0 { "environment" } else { "" };
+        page.row(heading, &format!("{name}={}", masked(name, value)));
+    }
+    page.0.lines().map(str::to_owned).collect()
 }
 
 /// Rows of a heading and a text, wrapped at 80 columns.

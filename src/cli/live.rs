@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::args::{self, Place};
+use super::dashboard::{self, Dashboard};
 use super::exit::{self, End};
 use super::foreign;
 use super::inspect;
@@ -22,6 +23,7 @@ use crate::contain::Containment;
 use crate::control::{RuntimeFolder, Session, SessionError};
 use crate::domain::plan::Plan;
 use crate::domain::verdict::Verdict;
+use crate::tui::Role;
 
 pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
     up_judged(place, args, output, exit::of_up)
@@ -34,8 +36,6 @@ pub fn up_judged(
     output: &Output,
     judge: fn(&Verdict) -> End,
 ) -> End {
-    // The only face so far: the flag asks for what there is.
-    let _ = (args.no_tui, args.tui);
     if args.dry_run {
         return inspect::dry_run(place, &args.foreign, output);
     }
@@ -77,20 +77,36 @@ pub fn up_judged(
                 output.error(&refusal, Some(help));
                 return End::Denied;
             }
-            return join::up(
-                found.as_deref(),
-                &refusal,
-                &args.units,
-                stack.wanted,
-                output,
-            );
+            let asked = join::Asked {
+                place,
+                units: &args.units,
+                plain: args.no_tui || args.ci || args.tui == Some(false),
+            };
+            return join::up(found.as_deref(), &refusal, &asked, stack.wanted, output);
         }
     }
     if detach {
         let limit = args.wait.then_some(args.timeout);
         return launch::background(stack, limit, output);
     }
-    launch::foreground(stack, output, |verdict, _| judge(verdict))
+    let plain = args.no_tui || args.ci || args.tui == Some(false);
+    let dashboard = if plain || !dashboard::is_possible(output) {
+        None
+    } else {
+        let made = Dashboard::new(
+            place,
+            stack.path.clone(),
+            Some(Arc::clone(&stack.wanted.plan)),
+            Role::Owner { can_detach: true },
+            None,
+            output,
+        );
+        match made {
+            Ok(dashboard) => Some(dashboard),
+            Err(end) => return end,
+        }
+    };
+    launch::foreground(stack, dashboard, output, |verdict, _| judge(verdict))
 }
 
 pub fn run(place: &Place, args: &args::Run, output: &Output) -> End {
@@ -105,7 +121,7 @@ pub fn run(place: &Place, args: &args::Run, output: &Output) -> End {
     // What one task needs is its own: it neither is the stack nor stands in its way, and has
     // no session.
     stack.task = Some(args.task.clone());
-    launch::foreground(stack, output, exit::of_run)
+    launch::foreground(stack, None, output, exit::of_run)
 }
 
 fn prepare(

@@ -17,7 +17,9 @@ pub mod plain;
 pub mod style;
 
 mod convert;
+mod dashboard;
 mod explain;
+mod face_config;
 mod foreign;
 mod graph;
 mod inspect;
@@ -44,7 +46,7 @@ use exit::End;
 use output::Output;
 use running::act::Then;
 use running::args::{Awaited, Form};
-use running::{act, lend, logs, reload, show, stats, wait, watch};
+use running::{act, attach, logs, reload, show, stats, wait, watch};
 
 use crate::domain::event::Command as Ask;
 
@@ -98,6 +100,7 @@ fn run(cli: &Cli, output: &Output) -> End {
         },
         Command::Down(args) => act::down(place, args, output),
         Command::Ps(args) => show::ps(place, args, output),
+        Command::Attach(args) => attach::attach(place, args.unit.as_deref(), output),
         Command::Ls(args) => show::ls(args, output),
         Command::Logs(args) => logs::logs(place, args, output),
         Command::Events(args) => logs::events(place, args, output),
@@ -123,7 +126,6 @@ fn run(cli: &Cli, output: &Output) -> End {
         Command::Scale(args) => act::scale(place, args, output),
         Command::Wait(args) => wait::wait(place, args, output),
         Command::Stats(args) => stats::stats(place, args, output),
-        Command::Attach(args) => lend::attach(place, &args.unit, output),
         Command::Watch(args) => watch::watch(place, args, output),
         Command::Reload(args) => reload::ask(place, *args, output),
         Command::Completions(args) => {

@@ -8,6 +8,7 @@ use super::exit::End;
 use super::output::{Output, reason};
 use crate::config::foreign::Foreign;
 use crate::config::{self, Loaded, Report, Request};
+use crate::domain::plan::Plan;
 
 /// Loads the file and shows its warnings, or shows every error.
 pub fn load(place: &Place, output: &Output) -> Result<Loaded, End> {
@@ -49,6 +50,27 @@ fn read(place: &Place, foreign: &Foreign, output: &Output) -> Result<Result<Load
         End::Usage
     })?;
     Ok(config::load_with(&request, foreign))
+}
+
+/// Loads the plan again; what is wrong comes back in one line.
+///
+/// # Errors
+/// The file cannot be read, has a mistake, or asks for what this version does not do.
+pub fn plan_of(place: &Place) -> Result<Plan, String> {
+    let loaded = config::load(&request(place)?).map_err(|report| {
+        let mut errors = report.errors();
+        let first = errors
+            .next()
+            .map_or_else(String::new, |error| error.message.clone());
+        match errors.count() {
+            0 => format!("{first}; `pk check` shows where"),
+            more => format!("{first}, and {more} more; `pk check` shows them"),
+        }
+    })?;
+    match loaded.unhonoured.first() {
+        Some(key) => Err(key.to_string()),
+        None => Ok(loaded.plan),
+    }
 }
 
 /// What is to be loaded from that place, by this process.

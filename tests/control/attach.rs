@@ -21,7 +21,7 @@ fn a_terminal_shows_the_stack_and_leaves_it_running() {
         .args([
             "-qefc",
             // Without `exec` a `sh` of dash stays between, and ends by the signal itself.
-            &format!("exec {} up", up.get_program().display()),
+            &format!("exec {} up --no-tui", up.get_program().display()),
             "/dev/null",
         ])
         .current_dir(pk.folder())

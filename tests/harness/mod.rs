@@ -105,6 +105,11 @@ impl Pk {
         self.marker.members()
     }
 
+    /// Kills them, when its command was started by hand.
+    pub fn kill_members(&self) {
+        self.marker.kill_all();
+    }
+
     /// Exactly what is to be on stdout, after [`filtered`].
     pub fn stdout(mut self, text: &str) -> Self {
         self.stdout = Some(text.to_owned());

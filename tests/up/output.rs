@@ -50,7 +50,7 @@ fn no_color_wins() {
 /// On a terminal of its own, by way of `script(1)`, which every Debian has.
 fn on_a_terminal(yaml: &str, before: &str) -> String {
     let pk = Pk::stack(yaml, []);
-    let command = format!("{before} '{}' up", env!("CARGO_BIN_EXE_pk"));
+    let command = format!("{before} '{}' up --no-tui", env!("CARGO_BIN_EXE_pk"));
     let mut script = std::process::Command::new("script");
     script.args(["-qec", &command, "/dev/null"]);
     script.current_dir(pk.path("")).env("TERM", "xterm");

@@ -9,17 +9,22 @@ use std::time::Duration;
 
 use super::lease::{Lease, Word};
 use super::{Held, Stack, launch, panic_if_told};
+use crate::cli::dashboard::Dashboard;
 use crate::cli::exit::End;
 use crate::cli::inspect::plural;
 use crate::cli::output::{Output, reason};
-use crate::cli::plain::{Face, Printer, Progress, TaskOutput, WriteError};
+use crate::cli::plain::{Face, Printer, Progress, Story, TaskOutput, WriteError, summary};
 use crate::cli::signals::Signals;
 use crate::contain::{Guarded, Parting};
 use crate::control::{ControlPort, FeedPort};
 use crate::domain::event::{Command, Shutdown, ShutdownCause};
+use crate::domain::id::UnitName;
 use crate::domain::outcome::Outcome;
+use crate::domain::plan::Plan;
 use crate::domain::signal::Signal;
+use crate::domain::snapshot::UnitView;
 use crate::domain::verdict::Verdict;
+use crate::tui::Left;
 
 /// How long a reader that was asked to may take to read on, once the stack has ended.
 const STALLED: Duration = Duration::from_secs(2);
@@ -30,6 +35,7 @@ const PART: Duration = Duration::from_secs(6);
 /// Runs the stack to its end before the eyes of whoever started pk.
 pub fn foreground(
     stack: Stack,
+    dashboard: Option<Dashboard>,
     output: &Output,
     judge: impl FnOnce(&Verdict, Option<&Outcome>) -> End,
 ) -> End {
@@ -41,7 +47,12 @@ pub fn foreground(
             return End::Failed;
         }
     };
-    match show(held, task.as_deref(), output) {
+    let name = held.plan.name().to_owned();
+    match show(held, dashboard, task.as_deref(), output) {
+        Shown::Followed(followed) if followed.left => {
+            output.note(&format!("left `{name}` running; `pk down` stops it"));
+            End::Fine
+        }
         Shown::Followed(followed) => {
             if followed.unshown > 0 {
                 let lines = plural(
@@ -79,6 +90,8 @@ struct Followed {
     unshown: u64,
     /// What the supervisor said of itself.
     panics: Vec<String>,
+    /// It goes on without this face.
+    left: bool,
 }
 
 /// What the supervisor said of the end.
@@ -90,7 +103,7 @@ struct Ended {
     lines: u64,
 }
 
-fn show(held: Held, task: Option<&str>, output: &Output) -> Shown {
+fn show(held: Held, dashboard: Option<Dashboard>, task: Option<&str>, output: &Output) -> Shown {
     let Held {
         plan,
         units,
@@ -120,7 +133,7 @@ fn show(held: Held, task: Option<&str>, output: &Output) -> Shown {
         let (port, opening) = match (port, began) {
             (Ok(port), Some(Word::Began { opening, stand: at })) => {
                 stand = at;
-                (port.paced(), opening)
+                (port, opening)
             }
             (_, Some(Word::Failed { what })) => {
                 output.error(&what, None);
@@ -129,6 +142,13 @@ fn show(held: Held, task: Option<&str>, output: &Output) -> Shown {
             (_, Some(Word::Panicked { text })) => return Err(Some(text)),
             (_, Some(Word::Began { .. } | Word::Ended { .. }) | None) => return Err(None),
         };
+        if let Some(dashboard) = dashboard {
+            let watched = Watched { plan, units };
+            return Ok(watched
+                .on(dashboard, port, &mut lease, signals, output)
+                .await);
+        }
+        let port = port.paced();
         let progress = Arc::new(Progress::default());
         let stdout = Printer::start(io::stdout(), Arc::clone(&progress));
         // stdout belongs to the task that is run, if there is one.
@@ -158,6 +178,12 @@ fn show(held: Held, task: Option<&str>, output: &Output) -> Shown {
     });
     // A write to a paused terminal may never end, and must not keep pk.
     runtime.shutdown_background();
+    if followed.as_ref().is_ok_and(|followed| followed.left) {
+        guarded.detach();
+        // An error says that it has ended meanwhile.
+        let _ = lease.give_away();
+        return followed.map_or(Shown::Failed, Shown::Followed);
+    }
     let judged = (followed.as_ref()).is_ok_and(|followed| followed.ended.is_some());
     let said = matches!(followed, Err(None));
     if let Err(Some(what)) = &followed {
@@ -238,10 +264,11 @@ async fn follow(
 ) -> Followed {
     let mut shown = std::pin::pin!(face.show(&opening));
     let (mut showing, mut asked) = (true, false);
-    let (mut over, mut ended, mut unwritable) = (false, None, None);
-    let mut panics = Vec::new();
-    while showing || !over {
-        let stopped = asked || ended.as_ref().is_some_and(is_stopped);
+    let mut unwritable = None;
+    let mut heard = Heard::default();
+    while showing || !heard.over {
+        let over = heard.over;
+        let stopped = asked || heard.ended.as_ref().is_some_and(is_stopped);
         tokio::select! {
             result = &mut shown, if showing => {
                 showing = false;
@@ -259,17 +286,7 @@ async fn follow(
                     asked = true;
                 }
             }
-            word = lease.next(), if !over => match word {
-                Some(Word::Ended { verdict, outcome, lines }) => {
-                    over = true;
-                    ended = Some(Ended { verdict, outcome, lines });
-                }
-                // A mistake in one place; the rest goes on.
-                Some(Word::Panicked { text }) => panics.push(text),
-                Some(Word::Began { .. } | Word::Failed { .. }) => {}
-                // It is gone, and with it what it ran.
-                None => over = true,
-            },
+            word = lease.next(), if !over => heard.take(word),
             // Stopping always ends, also where nobody reads.
             () = progress.stalled(STALLED), if over && showing && stopped => break,
             signal = signals.next() => {
@@ -283,6 +300,7 @@ async fn follow(
             }
         }
     }
+    let Heard { ended, panics, .. } = heard;
     let unshown = match &ended {
         Some(ended) if showing => progress.unshown(ended.lines),
         Some(_) | None => 0,
@@ -292,6 +310,98 @@ async fn follow(
         unwritable,
         unshown,
         panics,
+        left: false,
+    }
+}
+
+/// A stack that a dashboard shows.
+struct Watched {
+    plan: Arc<Plan>,
+    units: BTreeSet<UnitName>,
+}
+
+impl Watched {
+    /// Shows it until it ends, or until somebody leaves it.
+    async fn on(
+        self,
+        dashboard: Dashboard,
+        port: FeedPort,
+        lease: &mut Lease,
+        mut signals: Signals,
+        output: &Output,
+    ) -> Followed {
+        let port: Arc<dyn ControlPort> = Arc::new(port);
+        let mut heard = Heard::default();
+        let shown = {
+            let mut showing = std::pin::pin!(dashboard.show(&port, &mut signals));
+            loop {
+                tokio::select! {
+                    shown = &mut showing => break shown,
+                    word = lease.next(), if !heard.over => heard.take(word),
+                }
+            }
+        };
+        let left = matches!(shown, Ok(Left::Detached)) && !heard.over;
+        if let Err(error) = &shown {
+            // Nobody would see the stack run.
+            ask(&*port, Shutdown::Graceful, ShutdownCause::Requested).await;
+            let what = format!("cannot show the dashboard: {}", reason(error));
+            output.error(&what, Some("`--no-tui` does without it"));
+        }
+        while !left && !heard.over {
+            tokio::select! {
+                word = lease.next() => heard.take(word),
+                signal = signals.next() => {
+                    ask(&*port, Shutdown::Now, ShutdownCause::Signal(signal)).await;
+                }
+            }
+        }
+        if !left {
+            let last = Arc::clone(&port.snapshots().borrow());
+            let story = Story::new(self.plan, self.units);
+            let tail = |unit: &UnitView| port.logs().tail(unit.id, summary::TAIL);
+            let text = summary::render(&last, output.out, tail, |unit| story.stages_of(unit));
+            let _ = output.print(text.trim_start_matches('\n'));
+        }
+        Followed {
+            ended: heard.ended,
+            unwritable: shown.err().map(|error| reason(&error)),
+            unshown: 0,
+            panics: heard.panics,
+            left,
+        }
+    }
+}
+
+/// What the supervisor has said.
+#[derive(Default)]
+struct Heard {
+    over: bool,
+    ended: Option<Ended>,
+    panics: Vec<String>,
+}
+
+impl Heard {
+    fn take(&mut self, word: Option<Word>) {
+        match word {
+            Some(Word::Ended {
+                verdict,
+                outcome,
+                lines,
+            }) => {
+                self.over = true;
+                self.ended = Some(Ended {
+                    verdict,
+                    outcome,
+                    lines,
+                });
+            }
+            // A mistake in one place; the rest goes on.
+            Some(Word::Panicked { text }) => self.panics.push(text),
+            Some(Word::Began { .. } | Word::Failed { .. }) => {}
+            // It is gone, and with it what it ran.
+            None => self.over = true,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ mod printer;
 mod progress;
 mod screen;
 mod story;
-mod summary;
+pub mod summary;
 pub mod waits;
 
 pub use face::{Face, Look, TaskOutput};

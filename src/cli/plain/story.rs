@@ -22,7 +22,6 @@ use crate::domain::snapshot::UnitView;
 use crate::domain::spec::{Program, UnitKind, UnitSpec};
 use crate::domain::text::short_duration;
 use crate::domain::time::Instant;
-use crate::domain::watch::{FileChange, Reaction};
 
 /// A probe that fails so long after the start is worth a line; before, it is a start.
 const SLOW_START: Duration = Duration::from_secs(5);
@@ -321,7 +320,7 @@ impl Known {
                 Some(self.ended(outcome, *ran_for))
             }
             UnitChange::FilesChanged { files, reaction } => {
-                Some((Tone::Plain, files_changed(files, *reaction)))
+                Some((Tone::Plain, files.told(*reaction)))
             }
             UnitChange::BuildFailed { files, failure } => Some((
                 Tone::Bad,
@@ -402,19 +401,6 @@ impl Known {
             status.shell_code() == 0 || status.shell_code() == 128 + signal.number()
         };
         (!exit.0.iter().all(as_asked)).then(|| exit.to_string())
-    }
-}
-
-fn files_changed(files: &FileChange, reaction: Reaction) -> String {
-    match reaction {
-        Reaction::Restart => format!("{files} changed: restarting"),
-        Reaction::Signal(signal) => format!("{files} changed: sent {signal}"),
-        Reaction::Build => format!("{files} changed: building"),
-        Reaction::BuildAnew => format!("{files} changed: building anew"),
-        Reaction::Held => format!("{files} changed: waits for `pk watch resume`"),
-        Reaction::PutOff => {
-            format!("{files} changed again right after the start: waiting to see who writes it")
-        }
     }
 }
 

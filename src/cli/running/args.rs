@@ -30,6 +30,18 @@ pub struct Units {
     pub all: bool,
 }
 
+/// Open the dashboard of the running stack, or type for a unit of it.
+///
+/// A unit with `tty: true` or `stdin: true` gets this terminal until ctrl-p ctrl-q detaches;
+/// where standard input is no terminal, it is sent to the unit to its end. Leaving leaves the
+/// stack running.
+#[derive(Clone, Debug, Args)]
+pub struct Attach {
+    /// The unit to type for, or, if it takes no input, to look at first.
+    #[arg(value_name = "UNIT")]
+    pub unit: Option<String>,
+}
+
 /// Show the units of the running stack: state, process, for how long.
 #[derive(Clone, Debug, Args)]
 pub struct Ps {
@@ -55,17 +67,6 @@ pub struct StatsArgs {
     /// In which form; json is shown once.
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub output: Form,
-}
-
-/// Type for a unit of the running stack, and see what it shows.
-///
-/// The terminal is the unit's until ctrl-p ctrl-q detaches. The unit needs `tty: true` or
-/// `stdin: true`. Where standard input is no terminal, it is sent to the unit to its end.
-#[derive(Clone, Debug, Args)]
-pub struct Attach {
-    /// The unit, or one of its instances.
-    #[arg(value_name = "UNIT")]
-    pub unit: String,
 }
 
 /// Show all stacks that you run, wherever they were started.

@@ -7,7 +7,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::act::{self, Then};
 use super::args::Units;
-use super::reach;
+use super::{attach, reach};
+use crate::cli::args::Place;
+use crate::cli::dashboard;
 use crate::cli::exit::{self, End};
 use crate::cli::output::Output;
 use crate::cli::plain::{Face, Printer, Progress};
@@ -15,11 +17,20 @@ use crate::cli::resolve::Wanted;
 use crate::control::{ControlPort, FeedPort, Found};
 use crate::domain::event::Command;
 
+/// What `up` was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub place: &'a Place,
+    pub units: &'a [String],
+    /// Merged lines instead of the dashboard.
+    pub plain: bool,
+}
+
 /// With units: starts those. Without: shows the stack in a terminal, and is denied elsewhere.
 pub fn up(
     found: Option<&Found>,
     refusal: &str,
-    units: &[String],
+    asked: &Asked<'_>,
     wanted: Wanted,
     output: &Output,
 ) -> End {
@@ -27,9 +38,9 @@ pub fn up(
         output.error(refusal, Some("try again in a moment"));
         return End::Denied;
     };
-    if !units.is_empty() {
+    if !asked.units.is_empty() {
         let units = Units {
-            units: units.to_vec(),
+            units: asked.units.to_vec(),
             all: false,
         };
         output.note(&format!("{refusal}; starting there"));
@@ -40,14 +51,19 @@ pub fn up(
         output.error(refusal, Some(help));
         return End::Denied;
     }
+    if !asked.plain && dashboard::is_possible(output) {
+        let plan = Some(wanted.plan);
+        let work = attach::show(found, asked.place, plan, None, output);
+        return reach::block_on(output, work).unwrap_or_else(|end| end);
+    }
     output.note(&format!("{refusal}; Ctrl-C leaves it running"));
-    let work = attach(found, wanted, output);
+    let work = lines(found, wanted, output);
     reach::block_on(output, work).unwrap_or_else(|end| end)
 }
 
-/// Shows it until it ends or somebody leaves. It belongs to the other `up`: leaving stops
+/// Shows it in lines until it ends or somebody leaves. It belongs to the other `up`: leaving stops
 /// nothing.
-async fn attach(found: &Found, wanted: Wanted, output: &Output) -> Result<End, End> {
+async fn lines(found: &Found, wanted: Wanted, output: &Output) -> Result<End, End> {
     let port = FeedPort::connect(found.socket.clone())
         .await
         .map_err(|error| reach::failed(&error, output))?

@@ -11,6 +11,7 @@
 pub mod args;
 
 pub mod act;
+pub mod attach;
 pub mod join;
 pub mod lend;
 pub mod logs;

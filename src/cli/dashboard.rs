@@ -1,0 +1,223 @@
+//! The dashboard in its place: whether there is one, what it is told, what it may not do by
+//! itself.
+
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use ratatui::layout::Size;
+use tokio::sync::watch;
+
+use super::args::Place;
+use super::exit::End;
+use super::face_config::FaceConfig;
+use super::output::Output;
+use super::signals::Signals;
+use super::{explain, stack};
+use crate::contain;
+use crate::control::ControlPort;
+use crate::domain::event::{Command, Shutdown, ShutdownCause};
+use crate::domain::plan::Plan;
+use crate::domain::signal::Signal;
+use crate::tui::{self, Hooks, Keymap, Left, Pages, Role, Start, ThemeName};
+
+/// Whether somebody sits at a terminal that can show one.
+#[must_use]
+pub fn is_possible(output: &Output) -> bool {
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
+    output.terminal && io::stdin().is_terminal() && !is_dumb
+}
+
+/// What a dashboard is made of.
+#[derive(Clone)]
+pub struct Dashboard {
+    place: Place,
+    /// The main file.
+    file: PathBuf,
+    plan: Option<Arc<Plan>>,
+    role: Role,
+    mechanism: Option<String>,
+    theme: ThemeName,
+    keymap: Keymap,
+    mouse: bool,
+    unit: Option<String>,
+}
+
+impl std::fmt::Debug for Dashboard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dashboard")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Dashboard {
+    /// Reads how the person wants it.
+    ///
+    /// # Errors
+    /// Their configuration is wrong, which was said.
+    pub fn new(
+        place: &Place,
+        file: PathBuf,
+        plan: Option<Arc<Plan>>,
+        role: Role,
+        mechanism: Option<String>,
+        output: &Output,
+    ) -> Result<Self, End> {
+        let config = FaceConfig::read().map_err(|mistakes| {
+            for mistake in mistakes {
+                output.error(&mistake, None);
+            }
+            End::Usage
+        })?;
+        Ok(Self {
+            place: place.clone(),
+            file,
+            plan,
+            role,
+            mechanism,
+            theme: theme(&config, output),
+            keymap: config.keymap,
+            mouse: config.mouse,
+            unit: None,
+        })
+    }
+
+    /// With that unit or instance chosen.
+    #[must_use]
+    pub fn on(mut self, unit: Option<&str>) -> Self {
+        self.unit = unit.map(str::to_owned);
+        self
+    }
+
+    /// Shows the stack until it ends or somebody leaves, and passes signals on to it: of one
+    /// that is this process's, the first stops it and the second kills it.
+    ///
+    /// # Errors
+    /// There is no terminal.
+    pub async fn show(
+        self,
+        port: &Arc<dyn ControlPort>,
+        signals: &mut Signals,
+    ) -> io::Result<Left> {
+        let (terminate, terminated) = watch::channel(false);
+        let role = self.role;
+        let mut left = tui::start(
+            Arc::clone(port),
+            self.start(&**port),
+            self.hooks(),
+            terminated,
+        );
+        let mut asked = false;
+        loop {
+            tokio::select! {
+                left = &mut left => {
+                    let left = left.map_err(|_| io::Error::other("the dashboard has panicked"))??;
+                    if left == Left::Closed && matches!(role, Role::Owner { .. }) {
+                        ask(port, Shutdown::Graceful, Signal::HUP).await;
+                    }
+                    return Ok(left);
+                }
+                signal = signals.next() => {
+                    let _ = terminate.send(true);
+                    if matches!(role, Role::Owner { .. }) {
+                        let how = if asked { Shutdown::Now } else { Shutdown::Graceful };
+                        asked = true;
+                        ask(port, how, signal).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn start(&self, port: &dyn ControlPort) -> Start {
+        Start {
+            role: self.role,
+            snapshot: Arc::clone(&port.snapshots().borrow()),
+            now: port.now(),
+            wall: Timestamp::now(),
+            zone: TimeZone::system(),
+            // The loop asks the terminal itself.
+            size: Size::new(80, 24),
+            theme: self.theme,
+            keymap: self.keymap.clone(),
+            plan: self.plan.clone(),
+            mechanism: self.mechanism.clone(),
+            pages: pages(),
+            mouse: self.mouse,
+            unit: self.unit.clone(),
+        }
+    }
+
+    fn hooks(&self) -> Hooks {
+        let file = self.file.clone();
+        let place = self.place.clone();
+        Hooks {
+            suspend: Box::new(contain::suspend_job),
+            stop: Box::new(contain::stop_self),
+            edit: Box::new(move || edit(&file)),
+            plan: Arc::new(move || stack::plan_of(&place).ok().map(Arc::new)),
+        }
+    }
+}
+
+async fn ask(port: &Arc<dyn ControlPort>, how: Shutdown, signal: Signal) {
+    // A refusal means that it stops already, an error that it has.
+    let cause = ShutdownCause::Signal(signal);
+    let _ = port.command(Command::Shutdown(how, cause)).await;
+}
+
+/// The theme that was asked for, or that the terminal can show.
+fn theme(config: &FaceConfig, output: &Output) -> ThemeName {
+    if !output.out.has_color() {
+        return ThemeName::Plain;
+    }
+    let has = |name: &str, values: &[&str]| {
+        std::env::var(name).is_ok_and(|value| values.iter().any(|part| value.contains(part)))
+    };
+    let many = has("COLORTERM", &["truecolor", "24bit"])
+        || has(
+            "TERM",
+            &[
+                "256",
+                "direct",
+                "kitty",
+                "alacritty",
+                "ghostty",
+                "foot",
+                "tmux",
+            ],
+        );
+    config.theme.unwrap_or(if many {
+        ThemeName::Dark
+    } else {
+        ThemeName::Sixteen
+    })
+}
+
+fn edit(file: &std::path::Path) -> tui::Done {
+    let editor = ["VISUAL", "EDITOR"]
+        .into_iter()
+        .find_map(|name| std::env::var_os(name).filter(|editor| !editor.is_empty()));
+    let editor = editor.unwrap_or_else(|| "vi".into());
+    let shown = editor.to_string_lossy().into_owned();
+    match contain::run_in_terminal(&editor, file) {
+        Ok(status) if status.success() => Ok(format!("edited {}", file.display())),
+        Ok(status) => Err(format!("`{shown}` ended with {status}")),
+        Err(error) => Err(format!("cannot run `{shown}`: {error}")),
+    }
+}
+
+fn pages() -> Pages {
+    Arc::new(|plan, unit| {
+        let Some(spec) = plan.get(unit) else {
+            return vec!["it is no longer in the file".to_owned()];
+        };
+        let page = explain::render(spec, plan);
+        let mut lines: Vec<String> = page.lines().skip(1).map(str::to_owned).collect();
+        lines.extend(explain::environment(spec));
+        lines
+    })
+}

@@ -1,0 +1,43 @@
+//! This process in its shell's job, and programs that take its terminal for a while.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+
+use rustix::process::{Signal, kill_current_process_group};
+
+/// Suspends the job that this process belongs to, as the terminal does on Ctrl-Z. Whoever
+/// listens for SIGTSTP decides what it does here.
+pub fn suspend_job() {
+    // It fails for nobody: one may always signal oneself.
+    let _ = kill_current_process_group(Signal::TSTP);
+}
+
+/// Stops this process at once, until SIGCONT.
+pub fn stop_self() {
+    // SAFETY: `raise(3)` takes a number and touches no memory of this process. It stops the
+    // calling thread before it returns, which a signal to the process as a whole does not.
+    #[expect(unsafe_code, reason = "rustix has no raise")]
+    unsafe {
+        libc::raise(libc::SIGSTOP);
+    }
+}
+
+/// Runs a shell's command line with a file as its last argument, in this process's terminal,
+/// to its end.
+///
+/// # Errors
+/// There is no such program.
+pub fn run_in_terminal(command: &OsStr, file: &Path) -> io::Result<ExitStatus> {
+    Command::new("sh")
+        .arg("-c")
+        .arg({
+            let mut line = command.to_owned();
+            line.push(" \"$@\"");
+            line
+        })
+        .arg("sh")
+        .arg(file)
+        .status()
+}

@@ -1,0 +1,6 @@
+//! Scripts of keys, pictures of every view in every state, and any size with any names.
+
+mod drive;
+mod keys;
+mod pictures;
+mod sizes;

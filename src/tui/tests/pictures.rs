@@ -1,0 +1,187 @@
+//! Every view in every state at four sizes, as text; what carries meaning also by colour.
+
+use std::time::Duration;
+
+use ratatui::style::Modifier;
+
+use super::drive::{Driver, mess};
+use crate::domain::change::UnitChange;
+use crate::domain::id::Attempt;
+use crate::logs::Stream;
+use crate::tui::theme::{Theme, ThemeName};
+
+const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (200, 60)];
+
+/// A stack in which everything happens.
+pub(super) fn busy(width: u16, height: u16) -> Driver {
+    let mut driver = Driver::new(mess(), width, height);
+    driver.change(
+        100,
+        0,
+        "db",
+        UnitChange::Started {
+            attempt: Attempt(1),
+            pid: 1000,
+        },
+    );
+    driver.change(
+        250,
+        0,
+        "db",
+        UnitChange::Ready {
+            after: Duration::from_millis(150),
+        },
+    );
+    driver.change(
+        61_000,
+        4,
+        "worker",
+        UnitChange::Backoff {
+            delay: Duration::from_millis(4200),
+            restart: 4,
+            budget: Some(5),
+            failure: None,
+        },
+    );
+    driver.write(0, Stream::Stdout, "2026-01-01 INFO ready for connections\n");
+    driver.write(0, Stream::Stderr, "WARN no password was set\n");
+    driver.write(
+        0,
+        Stream::Stdout,
+        "\x1b[32mGET\x1b[0m /items 200 12ms\nGET /items/7 404 1ms\n",
+    );
+    driver.write(
+        5,
+        Stream::Stderr,
+        "thread 'main' panicked at src/main.rs:10:\nindex out of bounds\n",
+    );
+    driver.sample();
+    driver.units(mess());
+    driver
+}
+
+fn pictures(name: &str, script: impl Fn(&mut Driver)) {
+    for (width, height) in SIZES {
+        let mut driver = busy(width, height);
+        script(&mut driver);
+        insta::assert_snapshot!(format!("{name}_{width}x{height}"), driver.text());
+    }
+}
+
+#[test]
+fn overview() {
+    pictures("overview", |_| {});
+}
+
+#[test]
+fn overview_of_a_log_that_is_merged_and_searched() {
+    pictures("search", |driver| driver.keys("l t ctrl-f g e t enter"));
+}
+
+#[test]
+fn log_alone() {
+    pictures("log_alone", |driver| driver.keys("f4 up up m"));
+}
+
+#[test]
+fn graph() {
+    pictures("graph", |driver| driver.keys("2 down down"));
+}
+
+#[test]
+fn timeline() {
+    pictures("timeline", |driver| driver.keys("3"));
+}
+
+#[test]
+fn details() {
+    pictures("details", |driver| driver.keys("4"));
+}
+
+#[test]
+fn windows() {
+    pictures("help", |driver| driver.keys("?"));
+    pictures("palette", |driver| driver.keys(": r e s"));
+    pictures("leave", |driver| driver.keys("q"));
+    pictures("confirm", |driver| driver.keys("space space K"));
+    pictures("signals", |driver| driver.keys("S down"));
+    pictures("filter", |driver| driver.keys("/ w e"));
+}
+
+#[test]
+fn an_empty_stack() {
+    for (width, height) in SIZES {
+        let driver = Driver::new(Vec::new(), width, height);
+        insta::assert_snapshot!(format!("empty_{width}x{height}"), driver.text());
+    }
+}
+
+#[test]
+fn colours_carry_the_phase() {
+    let driver = busy(120, 40);
+    let theme = Theme::new(ThemeName::Dark);
+    for (glyph, style) in [
+        ("● cache", theme.good),
+        ("◐ search", theme.busy),
+        ("○ web", theme.busy),
+        ("↻ worker", theme.warning),
+        ("⊘ admin", theme.warning),
+        ("◌ mail", theme.warning),
+        ("✗ api", theme.bad),
+        ("✓ migrate", theme.good),
+        ("· order", theme.dim),
+    ] {
+        assert_eq!(driver.style(glyph).fg, style.fg, "{glyph}");
+    }
+    // The chosen row, the alarm, the application's own colour, a level.
+    assert_eq!(driver.style("● db").bg, theme.selected.bg);
+    assert_eq!(driver.style(" ✗ worker failed").bg, theme.alarm.bg);
+    assert_eq!(
+        driver.style("GET /items 200").fg,
+        Some(ratatui::style::Color::Green)
+    );
+    assert_eq!(driver.style("WARN").fg, theme.warning.fg);
+}
+
+#[test]
+fn matches_are_marked_and_the_current_one_more() {
+    let mut driver = busy(120, 40);
+    driver.keys("ctrl-f g e t enter");
+    let theme = Theme::new(ThemeName::Dark);
+    // The last one is where the search begins.
+    assert_eq!(driver.style("GET /items/7").bg, theme.hit_current.bg);
+    assert_eq!(driver.style("GET /items 200").bg, theme.hit.bg);
+}
+
+#[test]
+fn each_theme_is_its_own_and_plain_has_no_colour() {
+    let mut driver = busy(120, 40);
+    for name in [ThemeName::Light, ThemeName::Sixteen, ThemeName::Plain] {
+        driver.keys("T");
+        assert_eq!(driver.model.theme.name, name);
+        let theme = Theme::new(name);
+        assert_eq!(
+            driver.style("✗ api ").fg,
+            theme.bad.fg.or(Some(ratatui::style::Color::Reset))
+        );
+    }
+    driver.keys("l");
+    let buffer = driver.buffer();
+    let coloured = buffer.content.iter().filter(|cell| {
+        let style = cell.style();
+        [style.fg, style.bg].iter().any(|color| {
+            !matches!(
+                color,
+                None | Some(ratatui::style::Color::Reset | ratatui::style::Color::Green)
+            )
+        })
+    });
+    // Green alone is left: the application's own, which the terminal is not given either.
+    assert_eq!(coloured.count(), 0);
+    assert!(
+        driver
+            .style("● db")
+            .add_modifier
+            .contains(Modifier::REVERSED)
+    );
+}

@@ -1,0 +1,139 @@
+//! What happens next: a message and the model give the next model and what is to be done.
+//!
+//! Pure: nothing here reads a clock, a terminal or a log.
+
+mod acts;
+mod input;
+mod mouse;
+mod overlay;
+
+use crossterm::event::{Event, KeyEventKind};
+use ratatui::layout::Size;
+
+use super::graph_plan::GraphPlan;
+use super::key::Key;
+use super::model::{Model, is_failing};
+use super::msg::{Effect, Msg};
+use super::theme::Tone;
+use crate::domain::admission::Answer;
+use crate::domain::change::What;
+use crate::domain::time::Instant;
+
+/// How many lines of a failed unit's log are fetched.
+const TAIL: usize = 8;
+
+/// Takes a message in.
+pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    match msg {
+        Msg::Input(event) => typed(model, &event, &mut effects),
+        Msg::Tick { now, wall } => tick(model, now, wall),
+        Msg::Snapshot(snapshot) => {
+            model.now = model.now.max(snapshot.at);
+            model.snapshot = snapshot;
+            model.history.meet(&model.snapshot, false);
+            failures(model, &mut effects);
+        }
+        Msg::Stats(stats) => model.usage.sampled(&stats),
+        Msg::Change(change) => {
+            if matches!(change.what, What::Reloaded(_)) {
+                effects.push(Effect::ReadPlan);
+            }
+            model.history.note(&change);
+        }
+        Msg::Plan(plan) => {
+            model.graph = plan.as_deref().map(GraphPlan::new);
+            model.plan = plan;
+        }
+        Msg::Missed(count) => {
+            model.history.meet(&model.snapshot, true);
+            model.say(format!("{count} state changes were missed"), Tone::Warning);
+        }
+        Msg::LogsGrew => model.log.grew(),
+        Msg::Lines(fetched) => model.log.took(fetched),
+        Msg::Scanned(report) => model.log.scanned(report),
+        Msg::Tail(id, lines) => {
+            if let Some(unit) = model.by_id(id) {
+                let run = (id, unit.attempt);
+                let known = model.tails.keys().filter(|(other, _)| *other == id);
+                let old: Vec<_> = known.copied().collect();
+                for run in old {
+                    model.tails.remove(&run);
+                }
+                model.tails.insert(run, lines);
+            }
+        }
+        Msg::Answered { what, answer } => {
+            let (text, tone) = match answer {
+                Ok(answered) => match answered.answer {
+                    Answer::Accepted => (what, Tone::Good),
+                    Answer::Ignored(reason) => (format!("{what}: {reason}"), Tone::Warning),
+                    Answer::Denied(denial) => (format!("{what}: {denial}"), Tone::Bad),
+                },
+                Err(error) => (format!("{what}: {error}"), Tone::Bad),
+            };
+            model.say(text, tone);
+        }
+        Msg::Did(Ok(text)) => model.say(text, Tone::Good),
+        Msg::Did(Err(text)) => model.say(text, Tone::Bad),
+        Msg::Terminated => acts::terminated(model, &mut effects),
+        Msg::Resumed => effects.push(Effect::Redraw),
+    }
+    model.settle();
+    // What the log shows follows from all of the above.
+    let (shape, height) = model.log_shape();
+    if height > 0 {
+        let (request, scan) = model.log.wants(shape, height);
+        effects.extend(request.map(Effect::Fetch));
+        effects.extend(scan.map(|scan| Effect::Scan(Some(scan))));
+    }
+    effects
+}
+
+fn tick(model: &mut Model, now: Instant, wall: jiff::Timestamp) {
+    model.now = now.max(model.now);
+    model.wall = wall;
+    if model
+        .notice
+        .as_ref()
+        .is_some_and(|notice| notice.until <= model.now)
+    {
+        model.notice = None;
+    }
+}
+
+fn typed(model: &mut Model, event: &Event, effects: &mut Vec<Effect>) {
+    match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => {
+            let key = Key::from(*key);
+            if model.overlay.is_some() {
+                overlay::key(model, key, effects);
+            } else {
+                input::key(model, key, effects);
+            }
+        }
+        Event::Paste(text) => overlay::paste(model, text),
+        Event::Mouse(mouse) => mouse::mouse(model, *mouse, effects),
+        Event::Resize(width, height) => {
+            model.size = Size::new(*width, *height);
+            model.log.grew();
+        }
+        Event::Key(_) | Event::FocusGained | Event::FocusLost => {}
+    }
+}
+
+/// Asks for the last words of what has failed since.
+fn failures(model: &mut Model, effects: &mut Vec<Effect>) {
+    for unit in model.snapshot.units.iter().filter(|unit| is_failing(unit)) {
+        let run = (unit.id, unit.attempt);
+        if unit.attempt.0 > 0 && !model.tails.contains_key(&run) {
+            effects.push(Effect::Tail(unit.id, TAIL));
+        }
+    }
+    let units = &model.snapshot.units;
+    let is_current = |run: &(_, _)| {
+        let unit = units.iter().find(|unit| unit.id == run.0);
+        unit.is_some_and(|unit| unit.attempt == run.1 && is_failing(unit))
+    };
+    model.seen.retain(is_current);
+}

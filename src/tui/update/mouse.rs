@@ -1,0 +1,100 @@
+//! The mouse, where it helps: choose, scroll, give room.
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use ratatui::layout::Position;
+
+use super::input;
+use crate::tui::keymap::Action;
+use crate::tui::layout::Spot;
+use crate::tui::model::{Focus, Model, Overlay, View};
+use crate::tui::msg::Effect;
+use crate::tui::table::Chosen;
+
+/// Rows per turn of the wheel.
+const WHEEL: isize = 3;
+
+pub(super) fn mouse(model: &mut Model, event: MouseEvent, effects: &mut Vec<Effect>) {
+    if !model.mouse {
+        return;
+    }
+    let position = Position::new(event.column, event.row);
+    let spot = model.areas().at(position);
+    match event.kind {
+        MouseEventKind::Down(MouseButton::Left) => match &model.overlay {
+            Some(Overlay::Help { .. }) => model.overlay = None,
+            Some(_) => {}
+            None => press(model, spot, effects),
+        },
+        MouseEventKind::Drag(MouseButton::Left) if model.dragging => drag(model, position),
+        MouseEventKind::Up(_) => model.dragging = false,
+        MouseEventKind::ScrollUp if model.overlay.is_none() => wheel(model, spot, -WHEEL),
+        MouseEventKind::ScrollDown if model.overlay.is_none() => wheel(model, spot, WHEEL),
+        _ => {}
+    }
+}
+
+fn press(model: &mut Model, spot: Spot, effects: &mut Vec<Effect>) {
+    match spot {
+        Spot::Divider => model.dragging = true,
+        Spot::Alarm => input::act(model, Action::ToFailure, effects),
+        Spot::Main { row } => {
+            model.focus = Focus::Units;
+            if model.view != View::Overview && model.view != View::Timeline {
+                return;
+            }
+            let row = model.top + usize::from(row);
+            let Some(chosen) = model.at(row) else {
+                return;
+            };
+            // A second click on a heading folds it.
+            let is_group = matches!(chosen, Chosen::Group(_));
+            model.chosen = Some(chosen);
+            if is_group {
+                input::act(model, Action::Open, effects);
+            }
+        }
+        Spot::Log { row } => {
+            model.focus = Focus::Log;
+            let (shape, height) = model.log_shape();
+            let mut left = usize::from(row);
+            let view = model.log.view(shape, height);
+            let line = view.iter().find(|entry| {
+                let is_it = left < entry.rows;
+                left = left.saturating_sub(entry.rows);
+                is_it
+            });
+            if let Some(seq) = line.map(|entry| entry.line.seq) {
+                model.log.stay(shape, height);
+                model.log.cursor = Some(seq);
+            }
+        }
+        Spot::Elsewhere => {}
+    }
+}
+
+fn drag(model: &mut Model, position: Position) {
+    let areas = model.areas();
+    let (at, all) = if areas.divider.width > 0 {
+        (position.x, model.size.width)
+    } else {
+        (
+            position.y.saturating_sub(areas.main.y),
+            areas.main.height + areas.log.height + 1,
+        )
+    };
+    let percent = u32::from(at) * 100 / u32::from(all.max(1));
+    model.split = u16::try_from(percent).unwrap_or(50).clamp(20, 80);
+}
+
+fn wheel(model: &mut Model, spot: Spot, rows: isize) {
+    match spot {
+        Spot::Log { .. } => {
+            let (shape, height) = model.log_shape();
+            if model.log.position != crate::tui::log::Position::Follow || rows < 0 {
+                model.log.scroll(rows, shape, height);
+            }
+        }
+        Spot::Main { .. } => input::step(model, rows.signum()),
+        Spot::Divider | Spot::Alarm | Spot::Elsewhere => {}
+    }
+}

@@ -1,0 +1,354 @@
+//! The lines above and below: what the stack is at, what has failed, what one may do.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::{clipped, put, right};
+use crate::domain::event::Shutdown;
+use crate::domain::phase::PhaseName;
+use crate::domain::text::short_duration;
+use crate::tui::fit;
+use crate::tui::history::State;
+use crate::tui::keymap::Action;
+use crate::tui::model::{Asking, Focus, Model, Overlay, Role, View};
+use crate::tui::usage;
+use crate::tui::words;
+
+/// How many units are in which state, in the order in which they are told.
+const COUNTED: [(State, &str); 11] = [
+    (State::Failed, "failed"),
+    (State::Backoff, "restarting"),
+    (State::Unwell, "unwell"),
+    (State::Skipped, "skipped"),
+    (State::Ready, "up"),
+    (State::Starting, "starting"),
+    (State::Waiting, "waiting"),
+    (State::Stopping, "stopping"),
+    (State::Completed, "done"),
+    (State::Stopped, "stopped"),
+    (State::Idle, "idle"),
+];
+
+pub(super) fn header(model: &Model, area: Rect, buffer: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let theme = &model.theme;
+    buffer.set_style(area, theme.bar);
+    let y = area.y;
+    let name = fit::clip(&model.snapshot.name, usize::from(area.width / 3)).into_owned();
+    let mut x = put(
+        buffer,
+        area.x,
+        y,
+        area.width,
+        &format!(" {name} "),
+        theme.badge,
+    );
+    let mut end = area.right().saturating_sub(1);
+    let on_bar = |style: Style| theme.bar.patch(style);
+    match model.snapshot.shutdown {
+        Some(Shutdown::Graceful) => {
+            end = right(buffer, x, y, end, "stopping", on_bar(theme.warning));
+        }
+        Some(Shutdown::Now) => end = right(buffer, x, y, end, "killing", on_bar(theme.bad)),
+        None => {
+            let up = words::age(model.now.since_start());
+            end = right(buffer, x + 12, y, end, &format!("up {up}"), theme.bar);
+            if let Some(ready) = model.ready_at {
+                let text = format!("ready in {} · ", short_duration(ready.since_start()));
+                end = right(buffer, x + 30, y, end, &text, theme.bar);
+            }
+        }
+    }
+    if let Some(mechanism) = &model.mechanism {
+        let text = fit::clip(mechanism, 40);
+        end = right(buffer, x + 50, y, end, &format!("{text} · "), theme.bar);
+    }
+    if model.usage.is_known && area.width >= 100 {
+        let total = &model.usage.total;
+        let text = format!(
+            "{} cpu {} · mem {} · {} proc · ",
+            usage::sparkline(&total.cpu_trail, 12, 50.0),
+            usage::percent(total.cpu.unwrap_or_default()),
+            usage::bytes(total.memory),
+            total.processes
+        );
+        end = right(buffer, x + 40, y, end, &text, theme.bar);
+    }
+    for (state, word) in COUNTED {
+        let units = model.snapshot.units.iter();
+        let count = units.filter(|unit| State::of(unit) == state).count();
+        if count == 0 {
+            continue;
+        }
+        let (glyph, tone) = words::glyph(state);
+        let long = format!("  {glyph} {count} {word}");
+        let short = format!(" {glyph}{count}");
+        let room = usize::from(end.saturating_sub(x + 1));
+        let text = if fit::width(&long) <= room && area.width >= 60 {
+            long
+        } else {
+            short
+        };
+        if fit::width(&text) > room {
+            break;
+        }
+        x = put(buffer, x, y, end - x, &text, on_bar(theme.tone(tone)));
+    }
+}
+
+pub(super) fn alarm(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let Some(unit) = model.alarm().filter(|_| !area.is_empty()) else {
+        return;
+    };
+    let theme = &model.theme;
+    buffer.set_style(area, theme.alarm);
+    let more = match model.failing().len() {
+        0 | 1 => String::new(),
+        n => format!("  (and {} more)", n - 1),
+    };
+    let key = model.keymap.label(Action::ToFailure).unwrap_or_default();
+    let hint = if key.is_empty() {
+        String::new()
+    } else {
+        format!(" {key} go there ")
+    };
+    let end = right(
+        buffer,
+        area.x + 20,
+        area.y,
+        area.right(),
+        &hint,
+        theme.alarm,
+    );
+    let status = match (&unit.outcome, &unit.last_failure) {
+        (Some(outcome @ crate::domain::outcome::Outcome::Failed(_)), _) => outcome.to_string(),
+        (_, Some(failure)) => format!("failed: {failure}"),
+        (Some(outcome), None) => outcome.to_string(),
+        (None, None) => unit.status.clone(),
+    };
+    let text = format!(" ✗ {} {status}{more}", unit.name);
+    clipped(buffer, area.x, area.y, end, &text, theme.alarm);
+    let rows = usize::from(area.height - 1);
+    let lines = model.last_words();
+    for (row, text) in lines.iter().rev().take(rows).rev().enumerate() {
+        let y = area.y + 1 + u16::try_from(row).unwrap_or(0);
+        clipped(
+            buffer,
+            area.x,
+            y,
+            area.right(),
+            &format!("   │ {text}"),
+            theme.alarm,
+        );
+    }
+}
+
+pub(super) fn footer(model: &Model, area: Rect, buffer: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let theme = &model.theme;
+    if let Some(Overlay::Input { asking, text, .. }) = &model.overlay {
+        return typing(model, asking, text, area, buffer);
+    }
+    let mut x = area.x + 1;
+    if let Some(notice) = &model.notice {
+        clipped(
+            buffer,
+            x,
+            area.y,
+            area.right(),
+            &notice.text,
+            theme.tone(notice.tone),
+        );
+        return;
+    }
+    if !model.marked.is_empty() {
+        let text = format!("{} marked  ", model.marked.len());
+        x = put(
+            buffer,
+            x,
+            area.y,
+            area.right().saturating_sub(x),
+            &text,
+            theme.warning,
+        );
+    }
+    let mut end = area.right();
+    for (action, word) in [
+        (Action::Quit, "leave"),
+        (Action::Help, "help"),
+        (Action::Palette, "commands"),
+    ] {
+        let Some(key) = model.keymap.label(action) else {
+            continue;
+        };
+        let wide = u16::try_from(fit::width(&key) + fit::width(word) + 3).unwrap_or(u16::MAX);
+        if end.saturating_sub(x) >= wide + 8 {
+            end -= wide;
+            let at = put(buffer, end, area.y, wide, &format!(" {key}"), theme.key);
+            put(buffer, at, area.y, wide, &format!(" {word}"), theme.dim);
+        }
+    }
+    for (actions, word) in hints(model) {
+        let keys = actions
+            .iter()
+            .filter_map(|action| model.keymap.label(*action));
+        let keys = keys.collect::<Vec<_>>().concat();
+        let room = usize::from(end.saturating_sub(x));
+        if keys.is_empty() || fit::width(&keys) + fit::width(word) + 1 > room {
+            continue;
+        }
+        x = put(buffer, x, area.y, end - x, &keys, theme.key);
+        x = put(
+            buffer,
+            x,
+            area.y,
+            end.saturating_sub(x),
+            &format!(" {word}"),
+            theme.dim,
+        );
+        x += 2;
+    }
+}
+
+fn typing(model: &Model, asking: &Asking, text: &str, area: Rect, buffer: &mut Buffer) {
+    let theme = &model.theme;
+    let (label, result) = match asking {
+        Asking::Filter => {
+            let units = model.rows.iter();
+            let count = units
+                .filter(|row| matches!(row, crate::tui::table::Row::Unit(_)))
+                .count();
+            (
+                "units".to_owned(),
+                format!("{count} of {}", model.snapshot.units.len()),
+            )
+        }
+        Asking::Find => {
+            let found = model.log.search.as_ref().map(super::logs::found);
+            ("search".to_owned(), found.unwrap_or_default())
+        }
+        Asking::Scale(unit) => (
+            format!("instances of {unit}"),
+            "⏎ scale  esc cancel".to_owned(),
+        ),
+    };
+    let end = right(
+        buffer,
+        area.x + 10,
+        area.y,
+        area.right().saturating_sub(1),
+        &result,
+        theme.dim,
+    );
+    let x = clipped(
+        buffer,
+        area.x + 1,
+        area.y,
+        end,
+        &format!("{label}: "),
+        theme.key,
+    );
+    // The end of what is typed is what one looks at.
+    let room = usize::from(end.saturating_sub(x + 2));
+    let clean = fit::clean(text);
+    let mut shown = clean.as_ref();
+    while fit::width(shown) > room {
+        let mut chars = shown.chars();
+        chars.next();
+        shown = chars.as_str();
+    }
+    let x = put(
+        buffer,
+        x,
+        area.y,
+        end.saturating_sub(x),
+        shown,
+        theme.strong,
+    );
+    put(buffer, x, area.y, end.saturating_sub(x), "█", theme.key);
+}
+
+/// The keys that fit the moment, the most useful first.
+fn hints(model: &Model) -> Vec<(Vec<Action>, &'static str)> {
+    let mut hints: Vec<(Vec<Action>, &'static str)> = Vec::new();
+    let mut hint = |actions: &[Action], word: &'static str| hints.push((actions.to_vec(), word));
+    if model.snapshot.shutdown.is_some() {
+        let word = match model.role {
+            Role::Owner { .. } => "kill what is left, leave",
+            Role::Guest => "leave",
+        };
+        hint(&[Action::Quit], word);
+    }
+    match (model.focus, model.view) {
+        (Focus::Log, _) => {
+            hint(&[Action::LogUp, Action::LogDown], "scroll");
+            hint(&[Action::LogFind], "search");
+            if model.log.search.is_some() {
+                hint(
+                    &[Action::NextMatch, Action::PreviousMatch],
+                    "next, previous",
+                );
+                hint(&[Action::OnlyMatches], "matches only");
+            }
+            hint(&[Action::Follow], "follow");
+            hint(&[Action::Scope], "whose");
+            hint(&[Action::Wrap], "wrap");
+            hint(&[Action::Times], "times");
+            hint(&[Action::LogMark], "mark");
+            hint(&[Action::Copy], "copy");
+            hint(&[Action::Back], "back");
+        }
+        (Focus::Units, View::Overview) => {
+            if let Some(unit) = model.unit() {
+                match unit.phase {
+                    PhaseName::Idle | PhaseName::Exited => hint(&[Action::Start], "start"),
+                    PhaseName::Backoff => {
+                        hint(&[Action::Start], "start now");
+                        hint(&[Action::Stop], "give up");
+                    }
+                    PhaseName::Waiting => hint(&[Action::Stop], "stop"),
+                    PhaseName::Starting | PhaseName::Running => {
+                        hint(&[Action::Restart], "restart");
+                        hint(&[Action::Stop], "stop");
+                    }
+                    PhaseName::Stopping | PhaseName::Reaping => hint(&[Action::Kill], "kill"),
+                }
+            }
+            hint(&[Action::Open], "log");
+            hint(&[Action::Find], "search");
+            hint(&[Action::Filter], "filter");
+            hint(&[Action::Mark], "mark");
+            hint(&[Action::Details], "details");
+            hint(&[Action::Graph], "graph");
+            hint(&[Action::Timeline], "timeline");
+        }
+        (Focus::Units, View::Graph | View::Timeline | View::Details) => {
+            hint(
+                &[Action::Up, Action::Down],
+                if model.view == View::Details {
+                    "scroll"
+                } else {
+                    "choose"
+                },
+            );
+            hint(
+                &[
+                    Action::Overview,
+                    Action::Graph,
+                    Action::Timeline,
+                    Action::Details,
+                ],
+                "views",
+            );
+            hint(&[Action::Restart], "restart");
+            hint(&[Action::Open], "log");
+            hint(&[Action::Back], "back");
+        }
+    }
+    hints
+}

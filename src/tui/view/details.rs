@@ -1,0 +1,145 @@
+//! All about one unit.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::{clipped, put};
+use crate::domain::explain;
+use crate::tui::fit;
+use crate::tui::history::{Happened, State};
+use crate::tui::model::Model;
+use crate::tui::theme::Tone;
+use crate::tui::usage;
+use crate::tui::words;
+
+/// A line: how it is meant, how far it stands in, what it says.
+type Said = (Tone, u16, String);
+
+pub(super) fn details(model: &Model, area: Rect, buffer: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let theme = &model.theme;
+    let Some(unit) = model.unit() else {
+        clipped(
+            buffer,
+            area.x + 1,
+            area.y,
+            area.right(),
+            "choose a unit in the overview",
+            theme.dim,
+        );
+        return;
+    };
+    let (glyph, tone) = words::glyph(State::of(unit));
+    let x = put(
+        buffer,
+        area.x + 1,
+        area.y,
+        area.width - 1,
+        glyph,
+        theme.tone(tone),
+    );
+    let title = format!(" {}: a {}", unit.name, unit.kind);
+    clipped(buffer, x, area.y, area.right(), &title, theme.strong);
+    let width = usize::from(area.width.saturating_sub(3));
+    let lines = said(model, width);
+    let page = usize::from(area.height - 1);
+    let skip = model.scroll.min(lines.len().saturating_sub(page));
+    for (row, (tone, indent, text)) in lines.iter().skip(skip).take(page).enumerate() {
+        let y = area.y + 1 + u16::try_from(row).unwrap_or(0);
+        let style = match (tone, indent) {
+            (Tone::Info, 0) => theme.border_focused,
+            (tone, _) => theme.tone(*tone),
+        };
+        clipped(buffer, area.x + 1 + indent, y, area.right(), text, style);
+    }
+    if skip + page < lines.len() {
+        put(
+            buffer,
+            area.right() - 1,
+            area.bottom() - 1,
+            1,
+            "↓",
+            theme.dim,
+        );
+    }
+}
+
+fn said(model: &Model, width: usize) -> Vec<Said> {
+    let mut lines: Vec<Said> = Vec::new();
+    let Some(unit) = model.unit() else {
+        return lines;
+    };
+    let mut wrapped = |tone: Tone, indent: u16, text: &str| {
+        let room = width.saturating_sub(usize::from(indent)).max(8);
+        for part in fit::wrap(text, room) {
+            lines.push((tone, indent, part));
+        }
+    };
+    let history = model.history.get(unit.id);
+    wrapped(Tone::Info, 0, "NOW");
+    let (_, tone) = words::glyph(State::of(unit));
+    let age = words::age(model.now.since(unit.since));
+    let status = words::status(unit, history, model.now);
+    wrapped(tone, 2, &format!("{status}, for {age}"));
+    let mut snapshot = (*model.snapshot).clone();
+    snapshot.at = model.now;
+    for line in explain::explain(unit, &snapshot).iter().skip(1) {
+        wrapped(Tone::Plain, 2, line);
+    }
+    if let Some(pid) = unit.pid {
+        wrapped(
+            Tone::Plain,
+            2,
+            &format!("pid {pid}, attempt {}", unit.attempt),
+        );
+    }
+    if let Some(used) = model.usage.of(unit.id).filter(|_| unit.pid.is_some()) {
+        let cpu = used.cpu.map_or_else(|| "…".to_owned(), usage::percent);
+        let text = format!(
+            "uses {cpu} of a processor, {} of memory (at most {}), {} process{}",
+            usage::bytes(used.memory),
+            usage::bytes(used.memory_peak),
+            used.processes,
+            if used.processes == 1 { "" } else { "es" }
+        );
+        wrapped(Tone::Plain, 2, &text);
+        let trail = usage::sparkline(&used.cpu_trail, 60, 25.0);
+        wrapped(Tone::Dim, 2, &format!("cpu {}", trail.trim_start()));
+        let trail = usage::sparkline(&used.memory_trail, 60, 1.0);
+        wrapped(Tone::Dim, 2, &format!("mem {}", trail.trim_start()));
+    }
+    if let Some(failure) = &unit.last_failure {
+        wrapped(Tone::Bad, 2, &format!("last failure: {failure}"));
+    }
+    if let Some(history) = history {
+        for (title, happened) in [
+            ("EVENTS", &history.events),
+            ("EXITS", &history.exits),
+            ("PROBES", &history.probes),
+        ] {
+            if happened.is_empty() {
+                continue;
+            }
+            wrapped(Tone::Plain, 0, "");
+            wrapped(Tone::Info, 0, title);
+            for Happened { at, tone, text } in happened.iter().rev().take(12) {
+                let ago = words::age(model.now.since(*at));
+                wrapped(*tone, 2, &format!("{ago:>6} ago  {text}"));
+            }
+        }
+    }
+    wrapped(Tone::Plain, 0, "");
+    wrapped(Tone::Info, 0, "IN THE FILE");
+    let page = match &model.plan {
+        Some(plan) => (model.pages)(plan, unit.unit.as_str()),
+        None => vec!["it cannot be read here".to_owned()],
+    };
+    for line in page {
+        let indent = line.len() - line.trim_start().len();
+        let indent = u16::try_from(indent.min(20)).unwrap_or(0);
+        wrapped(Tone::Plain, 2 + indent, line.trim());
+    }
+    lines
+}

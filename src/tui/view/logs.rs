@@ -1,0 +1,257 @@
+//! The log pane.
+
+use jiff::Timestamp;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::{clipped, put, right};
+use crate::logs::{LogLine, Stream};
+use crate::tui::fit;
+use crate::tui::log::{Position, Scope, Search, Times, lay};
+use crate::tui::model::{Focus, Model};
+use crate::tui::table::Chosen;
+use crate::tui::words;
+
+/// How much was found, in words.
+pub(super) fn found(search: &Search) -> String {
+    let count = search.count();
+    let going = if search.is_done { "" } else { "…" };
+    match (count, search.place()) {
+        (0, _) if search.is_done => "no match".to_owned(),
+        (0, _) => "searching…".to_owned(),
+        (count, Some(place)) => format!("{place}/{count}{going}"),
+        (count, None) => format!("{count}{going}"),
+    }
+}
+
+pub(super) fn title(model: &Model, area: Rect, buffer: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let theme = &model.theme;
+    let (rule, style) = match model.focus {
+        Focus::Log => ("━", theme.border_focused),
+        Focus::Units => ("─", theme.border),
+    };
+    let line = rule.repeat(usize::from(area.width));
+    put(buffer, area.x, area.y, area.width, &line, style);
+    let whose = match model.log.scope {
+        Scope::All => "all units".to_owned(),
+        Scope::Marked if model.marked.is_empty() => "all units".to_owned(),
+        Scope::Marked => {
+            let units = model.marked.iter().filter_map(|id| model.by_id(*id));
+            units
+                .map(|unit| unit.name.as_str())
+                .collect::<Vec<_>>()
+                .join(" + ")
+        }
+        Scope::Chosen => match &model.chosen {
+            Some(Chosen::Unit(_)) => model
+                .unit()
+                .map_or_else(String::new, |unit| unit.name.to_string()),
+            Some(Chosen::Group(title)) => title.clone(),
+            None => "all units".to_owned(),
+        },
+    };
+    let mut notes: Vec<(String, Style)> = Vec::new();
+    if let Some(search) = &model.log.search {
+        let text = format!(
+            "“{}” {}",
+            fit::clip(search.pattern.text(), 20),
+            found(search)
+        );
+        notes.push((text, theme.warning));
+    }
+    if model.log.only_matches {
+        notes.push(("matches only".to_owned(), theme.warning));
+    }
+    if model.log.cleared > 0 {
+        notes.push(("older lines hidden".to_owned(), theme.dim));
+    }
+    if !model.log.marked.is_empty() {
+        notes.push((format!("{} marked", model.log.marked.len()), theme.warning));
+    }
+    if model.log.pretty {
+        notes.push(("json".to_owned(), theme.dim));
+    }
+    if !model.log.wrap && model.log.pan > 0 {
+        notes.push((format!("→{}", model.log.pan), theme.dim));
+    }
+    let (shape, height) = model.log_shape();
+    notes.push(match model.log.position {
+        Position::Follow => ("following".to_owned(), theme.good),
+        Position::At { .. } if model.log.is_at_start(shape, height) => {
+            ("at the oldest line".to_owned(), theme.warning)
+        }
+        Position::At { .. } => ("not following".to_owned(), theme.warning),
+    });
+    let mut end = area.right().saturating_sub(1);
+    for (text, style) in notes.iter().rev() {
+        let start = right(
+            buffer,
+            area.x + 12,
+            area.y,
+            end,
+            &format!(" {text} "),
+            *style,
+        );
+        if start == end {
+            break;
+        }
+        end = start;
+    }
+    let name_style = match model.focus {
+        Focus::Log => theme.border_focused.patch(theme.strong),
+        Focus::Units => theme.strong,
+    };
+    let room = usize::from(end.saturating_sub(area.x + 3));
+    let whose = format!(" {} ", fit::clip(&whose, room.saturating_sub(2)));
+    put(
+        buffer,
+        area.x + 1,
+        area.y,
+        end.saturating_sub(area.x + 1),
+        &whose,
+        name_style,
+    );
+}
+
+pub(super) fn lines(model: &Model, area: Rect, buffer: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let (shape, height) = model.log_shape();
+    let entries = model.log.view(shape, height.min(usize::from(area.height)));
+    if entries.is_empty() {
+        clipped(
+            buffer,
+            area.x + 2,
+            area.y,
+            area.right(),
+            empty(model),
+            model.theme.dim,
+        );
+        return;
+    }
+    let theme = &model.theme;
+    let mut y = area.y;
+    for entry in entries {
+        let seq = entry.line.seq;
+        let current = (model.log.search.as_ref()).is_some_and(|search| search.current == Some(seq));
+        let hit = if current {
+            theme.hit_current
+        } else {
+            theme.hit
+        };
+        let pattern = model
+            .log
+            .search
+            .as_ref()
+            .map(|search| (&search.pattern, hit));
+        let laid = lay(&entry.line.bytes, shape, pattern, Some(theme));
+        for (at, row) in laid
+            .iter()
+            .enumerate()
+            .skip(entry.first_row)
+            .take(entry.rows)
+        {
+            let mut x = prefix(model, entry.line, at == 0, area, y, buffer);
+            for (style, text) in row {
+                x = put(buffer, x, y, area.right().saturating_sub(x), text, *style);
+            }
+            if model.log.cursor == Some(seq) && model.focus == Focus::Log {
+                buffer.set_style(
+                    Rect {
+                        y,
+                        height: 1,
+                        ..area
+                    },
+                    theme.selected,
+                );
+            }
+            y += 1;
+        }
+    }
+}
+
+fn empty(model: &Model) -> &'static str {
+    if model.log.only_matches {
+        "no line matches"
+    } else if model.log.cleared > 0 {
+        "nothing since the older lines were hidden"
+    } else {
+        "nothing written yet"
+    }
+}
+
+/// What stands before the text of a line; where that begins.
+fn prefix(
+    model: &Model,
+    line: &LogLine,
+    is_first: bool,
+    area: Rect,
+    y: u16,
+    buffer: &mut Buffer,
+) -> u16 {
+    let theme = &model.theme;
+    let (name_width, time_width) = model.log_columns();
+    let end = area.right();
+    let mut x = area.x;
+    if time_width > 0 {
+        if is_first {
+            let text = match model.log.times {
+                Times::Off => String::new(),
+                Times::Absolute => absolute(model, line.time),
+                Times::Relative => ago(model.wall, line.time),
+            };
+            put(
+                buffer,
+                x,
+                y,
+                end.saturating_sub(x),
+                &fit::pad_left(&text, time_width),
+                theme.dim,
+            );
+        }
+        x += u16::try_from(time_width + 1).unwrap_or(0);
+    }
+    let id = line.origin.run.instance;
+    if name_width > 0 {
+        if is_first {
+            let name = model.by_id(id).map_or("?", |unit| unit.name.as_str());
+            let name = fit::clip_middle(name, name_width);
+            put(
+                buffer,
+                x,
+                y,
+                end.saturating_sub(x),
+                &name,
+                theme.unit(model.place(id)),
+            );
+        }
+        x += u16::try_from(name_width + 1).unwrap_or(0);
+    }
+    let (mark, style) = if model.log.marked.contains(&line.seq) {
+        ("◆", theme.warning)
+    } else {
+        match (line.origin.stream, name_width > 0) {
+            (Stream::Stderr, _) => ("▌", theme.warning),
+            (Stream::Build, _) => ("#", theme.dim),
+            (Stream::Stdout, true) => ("│", theme.unit(model.place(id))),
+            (Stream::Stdout, false) => (" ", theme.dim),
+        }
+    };
+    put(buffer, x, y, end.saturating_sub(x), mark, style);
+    x + 2
+}
+
+fn absolute(model: &Model, time: Timestamp) -> String {
+    let zoned = time.to_zoned(model.zone.clone());
+    zoned.strftime("%H:%M:%S%.3f").to_string()
+}
+
+fn ago(now: Timestamp, time: Timestamp) -> String {
+    let ago = now.duration_since(time);
+    words::age(std::time::Duration::try_from(ago).unwrap_or_default())
+}

@@ -1,0 +1,293 @@
+//! How the start went, as a waterfall.
+
+use std::collections::BTreeSet;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::{clipped, put, right};
+use crate::domain::id::InstanceId;
+use crate::domain::text::short_duration;
+use crate::domain::time::Instant;
+use crate::tui::fit;
+use crate::tui::history::State;
+use crate::tui::model::Model;
+use crate::tui::table::Row;
+use crate::tui::words;
+
+pub(super) fn timeline(model: &Model, area: Rect, buffer: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let theme = &model.theme;
+    let end = span(model);
+    let critical = critical(model);
+    let names = model
+        .snapshot
+        .units
+        .iter()
+        .map(|unit| fit::width(unit.name.as_str()));
+    let name = u16::try_from(names.max().unwrap_or(4))
+        .unwrap_or(u16::MAX)
+        .clamp(4, (area.width / 4).max(4));
+    let x = area.x + 5 + name;
+    let took = 8;
+    let width = area.right().saturating_sub(x + took + 1);
+    let heading = Rect { height: 1, ..area };
+    axis(model, end, (x, width), heading, buffer);
+    let page = usize::from(area.height - 1);
+    let chosen = model.chosen_row();
+    for (at, row) in model.rows.iter().enumerate().skip(model.top).take(page) {
+        let y = area.y + 1 + u16::try_from(at - model.top).unwrap_or(0);
+        let line = Rect {
+            y,
+            height: 1,
+            ..area
+        };
+        match row {
+            Row::Group { title, .. } => {
+                clipped(buffer, area.x + 1, y, area.right(), title, theme.strong);
+            }
+            Row::Unit(place) => {
+                let Some(unit) = model.snapshot.units.get(*place) else {
+                    continue;
+                };
+                let state = State::of(unit);
+                let (glyph, tone) = words::glyph(state);
+                let is_critical = critical.contains(&unit.id);
+                if is_critical {
+                    put(buffer, area.x, y, 1, "┃", theme.warning);
+                }
+                put(
+                    buffer,
+                    area.x + 2,
+                    y,
+                    area.width.saturating_sub(2),
+                    glyph,
+                    theme.tone(tone),
+                );
+                let shown = fit::clip_middle(unit.name.as_str(), usize::from(name));
+                let style = if is_critical {
+                    theme.strong
+                } else {
+                    theme.text
+                };
+                put(
+                    buffer,
+                    area.x + 4,
+                    y,
+                    area.width.saturating_sub(4).min(name),
+                    &shown,
+                    style,
+                );
+                bar(model, unit.id, end, (x, width), y, buffer);
+                let ready = ready(model, unit.id).map(|at| short_duration(at.since_start()));
+                right(
+                    buffer,
+                    x,
+                    y,
+                    area.right(),
+                    &ready.unwrap_or_default(),
+                    theme.dim,
+                );
+            }
+        }
+        if chosen == Some(at) {
+            buffer.set_style(line, theme.selected);
+        }
+    }
+    let used = (model.rows.len() - model.top).min(page);
+    if used + 2 <= page {
+        legend(model, area, buffer);
+    }
+}
+
+/// Until when it is drawn: the start-up and a little, or what there is of it.
+fn span(model: &Model) -> Instant {
+    let now = model.now;
+    let ready = model
+        .ready_at
+        .map(|at| Instant::after_start(at.since_start().mul_f64(1.25)));
+    let end = ready.map_or(now, |ready| ready.min(now));
+    let last = model.snapshot.units.iter().filter_map(|unit| {
+        let history = model.history.get(unit.id)?;
+        history.restarts.back().copied()
+    });
+    let end = last.max().map_or(end, |last| end.max(last));
+    end.max(Instant::from_millis(10))
+}
+
+fn axis(model: &Model, end: Instant, (x, width): (u16, u16), area: Rect, buffer: &mut Buffer) {
+    let theme = &model.theme;
+    clipped(
+        buffer,
+        area.x + 4,
+        area.y,
+        x - 1,
+        "START",
+        theme.border_focused,
+    );
+    right(
+        buffer,
+        x,
+        area.y,
+        area.right(),
+        "READY",
+        theme.border_focused,
+    );
+    let ticks = (width / 16).clamp(1, 8);
+    for tick in 0..=ticks {
+        let at = u16::try_from(u32::from(width) * u32::from(tick) / u32::from(ticks)).unwrap_or(0);
+        let time = end
+            .since_start()
+            .mul_f64(f64::from(tick) / f64::from(ticks));
+        let text = if tick == 0 {
+            "0".to_owned()
+        } else {
+            short_duration(time)
+        };
+        if tick < ticks || fit::width(&text) <= 8 {
+            let start = if tick == ticks {
+                (x + at).saturating_sub(u16::try_from(fit::width(&text)).unwrap_or(0))
+            } else {
+                x + at
+            };
+            put(
+                buffer,
+                start,
+                area.y,
+                area.right().saturating_sub(start + 6),
+                &text,
+                theme.dim,
+            );
+        }
+    }
+}
+
+/// The glyph that fills a stretch, and its style; none where nothing goes on.
+fn fill(model: &Model, state: State) -> Option<(&'static str, Style)> {
+    let theme = &model.theme;
+    match state {
+        State::Idle | State::Stopped => None,
+        State::Waiting => Some(("·", theme.dim)),
+        State::Starting => Some(("▒", theme.busy)),
+        State::Ready => Some(("█", theme.good)),
+        State::Unwell => Some(("▓", theme.warning)),
+        State::Stopping => Some(("░", theme.warning)),
+        State::Backoff => Some(("~", theme.warning)),
+        State::Completed => Some(("─", theme.good)),
+        State::Failed => Some(("×", theme.bad)),
+        State::Skipped => Some(("-", theme.warning)),
+    }
+}
+
+fn bar(
+    model: &Model,
+    id: InstanceId,
+    end: Instant,
+    (x, width): (u16, u16),
+    y: u16,
+    buffer: &mut Buffer,
+) {
+    let Some(history) = model.history.get(id) else {
+        return;
+    };
+    let column = |at: Instant| {
+        let share = at.since_start().as_secs_f64() / end.since_start().as_secs_f64();
+        (share * f64::from(width)).floor().min(f64::from(width)) as u16
+    };
+    let stretches = &history.stretches;
+    for (place, stretch) in stretches.iter().enumerate() {
+        let until = stretches.get(place + 1).map_or(model.now, |next| next.from);
+        let from = column(stretch.from.min(end));
+        // However short it was, it was.
+        let to = column(until.min(end)).max(from + 1).min(width);
+        if let Some((glyph, style)) = fill(model, stretch.state).filter(|_| stretch.from < end) {
+            for at in from..to {
+                put(buffer, x + at, y, 1, glyph, style);
+            }
+        }
+    }
+    for restart in history.restarts.iter().filter(|at| **at <= end) {
+        let at = column(*restart).min(width.saturating_sub(1));
+        put(
+            buffer,
+            x + at,
+            y,
+            u16::from(width > 0),
+            "▲",
+            model.theme.warning,
+        );
+    }
+}
+
+fn legend(model: &Model, area: Rect, buffer: &mut Buffer) {
+    let theme = &model.theme;
+    let y = area.bottom() - 1;
+    let mut x = area.x + 4;
+    for (state, word) in [
+        (State::Waiting, "waiting"),
+        (State::Starting, "starting"),
+        (State::Ready, "ready"),
+        (State::Completed, "done"),
+        (State::Backoff, "backoff"),
+        (State::Failed, "failed"),
+    ] {
+        if let Some((glyph, style)) = fill(model, state)
+            && x + 12 < area.right()
+        {
+            x = put(buffer, x, y, 2, &glyph.repeat(2), style);
+            x = put(
+                buffer,
+                x,
+                y,
+                area.right().saturating_sub(x),
+                &format!(" {word}  "),
+                theme.dim,
+            );
+        }
+    }
+    let x = clipped(buffer, x, y, area.right(), "▲", theme.warning);
+    let x = clipped(buffer, x, y, area.right(), " restart ", theme.dim);
+    let x = clipped(buffer, x, y, area.right(), "┃", theme.warning);
+    clipped(buffer, x, y, area.right(), " critical path", theme.dim);
+}
+
+/// When it was of use, or done, for the first time.
+fn ready(model: &Model, id: InstanceId) -> Option<Instant> {
+    let kind = model.by_id(id)?.kind;
+    model.history.get(id)?.first_good(kind)
+}
+
+/// The units that the start-up took as long as it took for: from the last one back through
+/// what each waited for last.
+fn critical(model: &Model) -> BTreeSet<InstanceId> {
+    let mut path = BTreeSet::new();
+    let Some(plan) = &model.plan else {
+        return path;
+    };
+    let readies = model
+        .snapshot
+        .units
+        .iter()
+        .filter_map(|unit| Some((ready(model, unit.id)?, unit)));
+    let mut next = readies.max_by_key(|(at, _)| *at);
+    while let Some((_, unit)) = next {
+        if !path.insert(unit.id) {
+            break;
+        }
+        let needs = plan
+            .get(unit.unit.as_str())
+            .map_or(&[][..], |spec| &spec.depends_on);
+        let needed = model
+            .snapshot
+            .units
+            .iter()
+            .filter(|unit| needs.iter().any(|need| need.unit == unit.unit));
+        next = needed
+            .filter_map(|unit| Some((ready(model, unit.id)?, unit)))
+            .max_by_key(|(at, _)| *at);
+    }
+    path
+}

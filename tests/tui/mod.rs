@@ -1,0 +1,6 @@
+//! The dashboard as a person has it: the binary, in a terminal that tmux keeps.
+
+mod screen;
+mod sessions;
+
+use screen::Screen;
