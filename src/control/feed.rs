@@ -173,11 +173,14 @@ impl Feed {
                 events.extend(self.lines_event(&Page { gaps, lines }));
             }
         }
+        // What came since belongs to the next round, with the changes that led to it.
+        let is_of_round = |line: &LogLine| line.seq < round.lines;
+        round.read |= self.lines.back().is_some_and(|last| !is_of_round(last));
         self.phase = Phase::Round(round);
         let left = round.head.last.saturating_sub(self.change);
         if left == 0 {
-            let all = self.lines.len();
-            self.send(all, events);
+            let all = self.lines.iter().take_while(|line| is_of_round(line));
+            self.send(all.count(), events);
             if round.read {
                 self.conclude(round, events);
             }

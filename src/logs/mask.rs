@@ -164,12 +164,19 @@ impl Masker {
             joined = std::mem::take(&mut self.held);
             &joined[..]
         };
-        let hold = held_from(secrets, text);
-        let (passed, count) = masked(finder, text, hold, pass);
-        self.held = text[passed.max(held_from(secrets, &text[passed..]) + passed)..].to_vec();
-        let until = text.len() - self.held.len();
-        pass(&text[passed..until]);
-        self.masks.masked.fetch_add(count, Ordering::Relaxed);
+        let mut rest = text;
+        loop {
+            // A secret may reach into what seemed to begin another one: look again behind it.
+            let hold = held_from(secrets, rest);
+            let (passed, count) = masked(finder, rest, hold, pass);
+            self.masks.masked.fetch_add(count, Ordering::Relaxed);
+            if passed == 0 {
+                pass(&rest[..hold]);
+                self.held = rest[hold..].to_vec();
+                return;
+            }
+            rest = &rest[passed..];
+        }
     }
 
     /// Passes on what was held back: nothing follows it.

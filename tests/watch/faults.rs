@@ -186,6 +186,7 @@ fn an_overflow_leads_to_one_look_and_not_to_a_blind_restart() {
         .start();
     pk.wait_for("api | has one");
     armed(&pk);
+    let (_, supervisor) = pk.guard_and_supervisor();
     let flood = |rounds: usize| {
         for n in 0..rounds {
             let file = pk.folder().join(format!("src/flood/noise{}", n % 64));
@@ -193,9 +194,9 @@ fn an_overflow_leads_to_one_look_and_not_to_a_blind_restart() {
             fs::remove_file(file).unwrap();
         }
     };
-    pk.signal(Signal::STOP);
+    rustix::process::kill_process(supervisor, rustix::process::Signal::STOP).unwrap();
     flood(limit / 2);
-    pk.signal(Signal::CONT);
+    rustix::process::kill_process(supervisor, rustix::process::Signal::CONT).unwrap();
     pk.wait_for("some events");
     // Nothing that counts has changed.
     write(pk.folder(), "src/b", "x");
@@ -203,11 +204,11 @@ fn an_overflow_leads_to_one_look_and_not_to_a_blind_restart() {
     pk.wait_for("api > started again");
     assert_eq!(starts(&pk, "api"), 2, "{}", pk.so_far());
     // What is lost in the flood is found.
-    pk.signal(Signal::STOP);
+    rustix::process::kill_process(supervisor, rustix::process::Signal::STOP).unwrap();
     flood(limit / 2);
     write(pk.folder(), "src/a", "two");
     write(pk.folder(), "src/late/deep/file", "x");
-    pk.signal(Signal::CONT);
+    rustix::process::kill_process(supervisor, rustix::process::Signal::CONT).unwrap();
     pk.wait_for("api | has two");
     write(pk.folder(), "src/late/deep/file", "y");
     poll("a new folder to be watched", || {
@@ -233,7 +234,8 @@ fn ignored_folders_take_no_watches() {
     let pk = pk.start();
     pk.wait_for("api | has one");
     armed(&pk);
-    let fds = format!("/proc/{}/fdinfo", pk.pid().as_raw_nonzero());
+    let (_, supervisor) = pk.guard_and_supervisor();
+    let fds = format!("/proc/{}/fdinfo", supervisor.as_raw_nonzero());
     let watches: usize = fs::read_dir(fds)
         .unwrap()
         .flatten()
