@@ -16,6 +16,7 @@ mod debounce;
 mod loops;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::fmt;
 use std::time::Duration;
@@ -35,23 +36,6 @@ pub struct FileChange {
     pub path: String,
     /// How many more changed with it.
     pub others: u32,
-}
-
-impl FileChange {
-    /// In words: what changed, and what is done about it.
-    #[must_use]
-    pub fn told(&self, reaction: Reaction) -> String {
-        match reaction {
-            Reaction::Restart => format!("{self} changed: restarting"),
-            Reaction::Signal(signal) => format!("{self} changed: sent {signal}"),
-            Reaction::Build => format!("{self} changed: building"),
-            Reaction::BuildAnew => format!("{self} changed: building anew"),
-            Reaction::Held => format!("{self} changed: waits for `pk watch resume`"),
-            Reaction::PutOff => {
-                format!("{self} changed again right after the start: waiting to see who writes it")
-            }
-        }
-    }
 }
 
 impl fmt::Display for FileChange {
