@@ -130,13 +130,17 @@ impl Screen {
     #[track_caller]
     pub fn settings(&self) -> String {
         self.shell("clear; echo \"is[$(stty -g)]\"");
-        let text = self.wait("settings", |text| {
-            text.split_once("is[")
-                .is_some_and(|(_, rest)| rest.contains(']') && !rest.starts_with('$'))
-        });
-        let start = text.rfind("is[").unwrap() + 3;
-        let end = text[start..].find(']').unwrap();
-        text[start..start + end].to_owned()
+        let said = |text: &str| {
+            // The line that was typed is there as well; what it says may be wrapped.
+            let text = text.replace('\n', "");
+            let found = text.match_indices("is[").filter_map(|(at, _)| {
+                let (said, _) = text[at + 3..].split_once(']')?;
+                (!said.starts_with('$')).then(|| said.to_owned())
+            });
+            found.last()
+        };
+        let text = self.wait("settings", |text| said(text).is_some());
+        said(&text).unwrap()
     }
 
     /// Closes the terminal, and leaves what ran in it to its SIGHUP.
