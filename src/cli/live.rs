@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::args::{self, Place};
 use super::exit::{self, End};
 use super::inspect::plural;
+use super::log_store;
 use super::output::{Output, reason};
 use super::plain::{Face, Printer, Progress, TaskOutput, WriteError};
 use super::resolve::{self, Mistake, Wanted};
@@ -28,7 +29,6 @@ use crate::domain::event::{Command, Shutdown, ShutdownCause};
 use crate::domain::plan::Plan;
 use crate::domain::signal::Signal;
 use crate::domain::snapshot::Snapshot;
-use crate::logs::MemoryStore;
 use crate::supervisor::{self, Settings};
 
 /// How long a reader that was asked to may take to read on, once the stack has ended.
@@ -92,6 +92,7 @@ struct Ready {
     path: PathBuf,
     wanted: Wanted,
     containment: Containment,
+    logs: args::LogBudget,
 }
 
 fn prepare(
@@ -135,6 +136,7 @@ fn prepare(
         path,
         wanted,
         containment,
+        logs: hold.logs,
     })
 }
 
@@ -184,6 +186,8 @@ fn live(
     output: &Output,
 ) -> io::Result<Followed> {
     contain::raise_file_limit();
+    let store = log_store::open(&ready.wanted.plan, &ready.path, task, ready.logs, output)?;
+    let logs = Arc::clone(&store.logs);
     // One thread: nothing here computes for long, and the face, which is attached before
     // the stack's first step, misses nothing of it.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -197,13 +201,13 @@ fn live(
             containment,
             ..
         } = ready;
-        let store = Arc::new(MemoryStore::default());
         let plan = Arc::clone(&wanted.plan);
+        let store = Arc::clone(&logs);
         let handle = supervisor::start(Settings {
             plan: wanted.plan,
             options: wanted.options,
             containment,
-            store: store.clone(),
+            store: logs,
             environment: forced_colors(output),
             seed: seed(),
         });
@@ -238,6 +242,7 @@ fn live(
     });
     // A write to a paused terminal may never end, and must not keep pk.
     runtime.shutdown_background();
+    store.finish(output);
     last.map(|(followed, serving)| {
         if let Some(serving) = serving {
             serving.finish();

@@ -19,6 +19,7 @@ mod explain;
 mod graph;
 mod inspect;
 mod live;
+mod log_store;
 mod output;
 mod resolve;
 mod running;

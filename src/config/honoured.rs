@@ -57,7 +57,6 @@ pub(super) fn collect(unit: &Arc<str>, raw: &RawUnit, cx: &Cx<'_>, out: &mut Vec
     add("watch", raw.watch.as_ref().map(|f| f.key));
     add("schedule", raw.schedule.as_ref().map(|f| f.key));
     add("on", raw.on.as_ref().map(|f| f.key));
-    add("logs", raw.logs.as_ref().map(|f| f.key));
     add("inputs", raw.inputs.as_ref().map(|f| f.key));
     add("outputs", raw.outputs.as_ref().map(|f| f.key));
     add("status", raw.status.as_ref().map(|f| f.key));

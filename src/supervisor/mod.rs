@@ -24,6 +24,7 @@ mod runner;
 mod scripted_host;
 #[cfg(test)]
 mod tests;
+mod unit_log;
 
 use std::ffi::OsString;
 use std::sync::Arc;

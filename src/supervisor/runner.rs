@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::event_loop::{Incoming, report};
 use super::request;
+use super::unit_log::unit_log;
 use crate::contain::{
     Containment, Group, HelperEnd, Output, Pipe, Running, Scope, SpawnError, run_helper,
 };
@@ -32,7 +33,7 @@ use crate::domain::outcome::{Member, RunStatus};
 use crate::domain::signal::Signal;
 use crate::domain::spec::{Command, Program, UnitSpec};
 use crate::domain::stop::REAP_LIMIT;
-use crate::logs::{LogStore, Origin, Stream, pump};
+use crate::logs::{LogStore, Origin, Stream, UnitLog, pump};
 use crate::probe::{Prober, Surroundings};
 
 /// What all runners share.
@@ -73,12 +74,14 @@ pub(super) fn spawn(
     asked: mpsc::UnboundedReceiver<Ask>,
 ) {
     let environment = request::environment(&tools.environment, name, &spec);
+    let logs = unit_log(name, &spec, &environment);
     let mut runner = Runner {
         run,
         group_name: name.to_string(),
         spec,
         tools,
         environment,
+        logs: Some(logs),
         inbox: inbox.clone(),
         asked,
         probes: HashMap::new(),
@@ -119,6 +122,8 @@ struct Runner {
     spec: Arc<UnitSpec>,
     tools: Arc<Tools>,
     environment: Vec<(OsString, OsString)>,
+    /// Until the store has been told.
+    logs: Option<Result<UnitLog, String>>,
     inbox: mpsc::UnboundedSender<Incoming>,
     asked: mpsc::UnboundedReceiver<Ask>,
     probes: HashMap<ProbeRole, Probing>,
@@ -144,6 +149,12 @@ impl Drop for Probing {
 impl Runner {
     /// The whole life of the run; its last fact.
     async fn live(&mut self) -> Fact {
+        match self.logs.take() {
+            Some(Ok(unit)) => self.tools.store.introduce(self.run.instance, unit),
+            // What should be masked would be stored.
+            Some(Err(error)) => return Fact::SpawnFailed { error },
+            None => {}
+        }
         if let Err(error) = self.ready_probes() {
             return Fact::SpawnFailed { error };
         }

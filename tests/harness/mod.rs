@@ -177,6 +177,7 @@ fn plain(through: &[String], folder: &Path) -> Command {
         .args(words)
         .current_dir(folder)
         .env("XDG_RUNTIME_DIR", folder)
+        .env("XDG_STATE_HOME", folder)
         .stdin(Stdio::null());
     // What the person who runs the tests likes is not what they test.
     for name in [

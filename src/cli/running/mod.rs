@@ -15,6 +15,8 @@ pub mod logs;
 pub mod show;
 pub mod wait;
 
+mod log_file;
+mod log_query;
 mod names;
 mod reach;
 mod table;
