@@ -13,4 +13,5 @@ mod examples;
 mod harness;
 mod logs;
 mod probe;
+mod stored;
 mod up;
