@@ -65,6 +65,7 @@ pub enum Command {
     Scale(running::Scale),
     Wait(running::Wait),
     Reload(running::Reload),
+    Timeline(running::Timeline),
     /// Look for mistakes in the file, and show every one of them.
     Check,
     /// Show the file as pk understands it: merged, filled in, secrets masked.
@@ -216,6 +217,10 @@ pub struct Graph {
 pub enum GraphForm {
     /// For reading: each unit under what it waits for.
     Tree,
+    /// For Graphviz: `pk graph --format dot | dot -Tsvg`.
+    Dot,
+    /// For Markdown that draws Mermaid.
+    Mermaid,
     /// For programs: nodes and edges.
     Json,
 }

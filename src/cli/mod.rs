@@ -17,6 +17,7 @@ pub mod style;
 
 mod explain;
 mod graph;
+mod graph_text;
 mod inspect;
 mod live;
 mod output;
@@ -39,7 +40,7 @@ use exit::End;
 use output::Output;
 use running::act::Then;
 use running::args::{Awaited, Form};
-use running::{act, logs, reload, show, wait};
+use running::{act, logs, reload, show, timeline, wait};
 
 use crate::domain::event::Command as Ask;
 
@@ -114,6 +115,7 @@ fn run(cli: &Cli, output: &Output) -> End {
         Command::Scale(args) => act::scale(place, args, output),
         Command::Wait(args) => wait::wait(place, args, output),
         Command::Reload(args) => reload::ask(place, *args, output),
+        Command::Timeline(args) => timeline::timeline(place, *args, output),
         Command::Completions(args) => {
             let mut text = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "pk", &mut text);

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::changes::Changes;
-use super::port::{ControlPort, PortError, Reply};
+use super::port::{Asked, ControlPort, PortError, Reply};
 use super::reload::{Reload, ReloadAsk, ReloadError, ReloadReply, Reloader};
 use crate::domain::change::What;
 use crate::domain::event::Command;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Instant;
+use crate::domain::timeline::Timeline;
 use crate::logs::{LogSource, MemoryStore};
 use crate::supervisor::Handle;
 
@@ -65,6 +66,10 @@ impl ControlPort for LocalPort {
                 None => Err(ReloadError::Port(PortError::Unsupported)),
             }
         })
+    }
+
+    fn timeline(&self) -> Asked<'_, Timeline> {
+        Box::pin(async { Ok(self.handle.timeline()) })
     }
 
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {

@@ -10,6 +10,7 @@ use super::reload::{ReloadAsk, ReloadError, ReloadReply};
 use crate::domain::event::Command;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Instant;
+use crate::domain::timeline::Timeline;
 use crate::logs::LogSource;
 
 pub use crate::supervisor::Answered;
@@ -30,6 +31,9 @@ pub enum PortError {
 /// The answer to a command, when it comes.
 pub type Reply<'a> = Pin<Box<dyn Future<Output = Result<Answered, PortError>> + Send + 'a>>;
 
+/// What is asked for, when it comes.
+pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, PortError>> + Send + 'a>>;
+
 /// How a stack is seen and steered.
 pub trait ControlPort: Send + Sync + std::fmt::Debug {
     /// Asks for something; the answer says whether it is taken, not that it is done.
@@ -39,6 +43,11 @@ pub trait ControlPort: Send + Sync + std::fmt::Debug {
     fn reload(&self, ask: ReloadAsk) -> ReloadReply<'_> {
         let _ = ask;
         Box::pin(async { Err(ReloadError::Port(PortError::Unsupported)) })
+    }
+
+    /// How the stack started.
+    fn timeline(&self) -> Asked<'_, Timeline> {
+        Box::pin(async { Err(PortError::Unsupported) })
     }
 
     /// The latest state, and each one that follows, coalesced. After the last one, which

@@ -18,7 +18,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 use super::changes::{Changes, Told};
-use super::port::{Answered, ControlPort, PortError, Reply};
+use super::port::{Answered, Asked, ControlPort, PortError, Reply};
 use super::protocol::{Act, ErrorCode, LogPage, LogQuery, State, Taken};
 use super::reload::{ReloadAsk, ReloadError, ReloadReply, Reloaded};
 use super::wire::{self, EventStream, WireError};
@@ -26,6 +26,7 @@ use crate::domain::admission::Answer;
 use crate::domain::event::Command;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Instant;
+use crate::domain::timeline::Timeline;
 use crate::logs::{Gap, LogSource, MemoryStore};
 
 /// How many lines that were there before are brought along.
@@ -210,6 +211,17 @@ impl ControlPort for RemotePort {
                     Err(PortError::Refused(other.to_string()).into())
                 }
             }
+        })
+    }
+
+    fn timeline(&self) -> Asked<'_, Timeline> {
+        Box::pin(async {
+            let timeline = wire::get(&self.socket, "/v1/timeline").await;
+            timeline.map_err(|error| match error {
+                WireError::Gone => PortError::Gone,
+                WireError::Refused(problem) => PortError::Refused(problem.message),
+                WireError::Garbled(_) | WireError::Silent => PortError::Refused(error.to_string()),
+            })
         })
     }
 

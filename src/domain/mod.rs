@@ -41,4 +41,5 @@ pub mod spec;
 pub mod stop;
 pub mod text;
 pub mod time;
+pub mod timeline;
 pub mod verdict;

@@ -46,6 +46,7 @@ pub(super) fn spawn<H: Host>(
         changes: publisher.change_sender(),
         started,
         plan,
+        recorder: publisher.recorder(),
     };
     let event_loop = EventLoop {
         set,

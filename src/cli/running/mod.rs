@@ -15,6 +15,7 @@ pub mod join;
 pub mod logs;
 pub mod reload;
 pub mod show;
+pub mod timeline;
 pub mod wait;
 
 mod names;
