@@ -32,7 +32,6 @@ struct Fixture {
 
 fn start(script: &str) -> Fixture {
     let store = MemoryStore::default();
-    // In a cgroup no stranger could get away to keep a pipe.
     let only = Choice::Only(Mechanism::ProcessGroup);
     let group = Containment::choose(only).unwrap().group();
     let stage = StageRequest::new(["sh", "-c", script], "/");
@@ -127,14 +126,15 @@ async fn late_lines_of_a_descendant_are_kept_until_the_group_is_empty() {
 
 #[tokio::test]
 async fn a_stranger_that_keeps_the_pipe_and_floods_it_holds_up_nothing() {
-    // It leaves the group by a session of its own, and ends when the folder is gone.
-    let dir = tempfile::tempdir().unwrap();
-    let script = format!(
-        "setsid sh -c 'yes & while [ -d {0} ]; do sleep 0.01; done; kill $!' & \
-         while :; do sleep 0.01; done",
-        dir.path().display()
-    );
-    let mut run = start(&script);
+    let mut run = start("while :; do sleep 0.01; done");
+    let pid = run.running.pid();
+    let mut stranger = std::process::Command::new("sh")
+        .args([
+            "-c",
+            &format!("exec >/proc/{pid}/fd/1 2>/proc/{pid}/fd/2; yes & exec sleep 1000"),
+        ])
+        .spawn()
+        .unwrap();
     let mut wake = run.store.wake();
     soon(wake.wait_for(|lines| *lines > 1000)).await.unwrap();
     let _ = run.group.kill().unwrap();
@@ -142,7 +142,8 @@ async fn a_stranger_that_keeps_the_pipe_and_floods_it_holds_up_nothing() {
     soon(run.group.emptied()).await.unwrap();
     run.stop.send_replace(true);
     let ends = run.pumped().await;
-    drop(dir);
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
     assert_eq!(ends, [PumpEnd::Stopped; 2]);
     run.group.release().await.unwrap();
 }

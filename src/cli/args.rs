@@ -138,6 +138,7 @@ pub enum Mechanism {
     Auto,
     Cgroup,
     ProcessGroup,
+    PidNamespace,
 }
 
 impl From<Mechanism> for Choice {
@@ -146,6 +147,7 @@ impl From<Mechanism> for Choice {
             Mechanism::Auto => Self::Auto,
             Mechanism::Cgroup => Self::Only(contain::Mechanism::Cgroup),
             Mechanism::ProcessGroup => Self::Only(contain::Mechanism::ProcessGroup),
+            Mechanism::PidNamespace => Self::Only(contain::Mechanism::PidNamespace),
         }
     }
 }

@@ -1,8 +1,11 @@
-//! One direct child: observed by pidfd, signalled by pidfd, left unreaped until told.
+//! One spawned process: signalled by pidfd, and observed by its parent.
+//!
+//! Its parent is this process, which observes it by pidfd and leaves it unreaped until told,
+//! or the keeper of its run, which tells how it ended.
 
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::OnceLock;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::{Arc, OnceLock};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
@@ -10,17 +13,30 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::fault::{self, Call};
+use super::keeper::{Keeper, Made};
 use super::registry;
 use super::sys;
 use crate::domain::exit::ExitStatus;
 use crate::domain::signal::Signal;
 
-/// A process that this one made and has not reaped.
+/// A process of a run that was spawned into it.
 #[derive(Debug)]
 pub(super) struct Child {
     pid: Pid,
-    pidfd: AsyncFd<OwnedFd>,
+    parent: Parent,
     status: OnceLock<ExitStatus>,
+}
+
+/// Who hears how it ends.
+#[derive(Debug)]
+enum Parent {
+    /// This process, which has not reaped it. Readable once it has ended.
+    Own(AsyncFd<OwnedFd>),
+    Keeper {
+        keeper: Arc<Keeper>,
+        index: u32,
+        pidfd: OwnedFd,
+    },
 }
 
 impl Child {
@@ -29,22 +45,53 @@ impl Child {
         fault::check(Call::Watch)?;
         Ok(Self {
             pid,
-            pidfd: sys::watch_fd(pidfd, Interest::READABLE)?,
+            parent: Parent::Own(sys::watch_fd(pidfd, Interest::READABLE)?),
             status: OnceLock::new(),
         })
+    }
+
+    /// One that its keeper has made.
+    pub fn kept(keeper: &Arc<Keeper>, made: Made) -> Self {
+        let Made { pid, pidfd, index } = made;
+        let keeper = Arc::clone(keeper);
+        Self {
+            pid,
+            parent: Parent::Keeper {
+                keeper,
+                index,
+                pidfd,
+            },
+            status: OnceLock::new(),
+        }
     }
 
     pub fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// How it ended, if it has. It stays a zombie.
+    /// Whether this process reaps it, so that its number is its own until then.
+    pub fn is_own(&self) -> bool {
+        matches!(self.parent, Parent::Own(_))
+    }
+
+    fn pidfd(&self) -> BorrowedFd<'_> {
+        match &self.parent {
+            Parent::Own(pidfd) => pidfd.get_ref().as_fd(),
+            Parent::Keeper { pidfd, .. } => pidfd.as_fd(),
+        }
+    }
+
+    /// How it ended, if it has. One of this process stays a zombie.
     pub fn status(&self) -> io::Result<Option<ExitStatus>> {
         if let Some(status) = self.status.get() {
             return Ok(Some(*status));
         }
+        if let Parent::Keeper { keeper, index, .. } = &self.parent {
+            let found = keeper.status(*index)?;
+            return Ok(found.map(|found| *self.status.get_or_init(|| found)));
+        }
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let id = WaitId::PidFd(self.pidfd.get_ref().as_fd());
+        let id = WaitId::PidFd(self.pidfd());
         let found = retry(|| waitid(id.clone(), options))?;
         Ok(found.map(|found| *self.status.get_or_init(|| exit_status(&found))))
     }
@@ -55,7 +102,11 @@ impl Child {
             if let Some(status) = self.status()? {
                 return Ok(status);
             }
-            let mut guard = self.pidfd.readable().await?;
+            let pidfd = match &self.parent {
+                Parent::Own(pidfd) => pidfd,
+                Parent::Keeper { keeper, index, .. } => return keeper.exited(*index).await,
+            };
+            let mut guard = pidfd.readable().await?;
             if let Some(status) = self.status()? {
                 return Ok(status);
             }
@@ -65,11 +116,15 @@ impl Child {
 
     /// Fails with `ESRCH` once it has been reaped; a zombie takes a signal without effect.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        sys::signal_pidfd(self.pidfd.get_ref().as_fd(), signal)
+        sys::signal_pidfd(self.pidfd(), signal)
     }
 
     /// Reaps it if it has ended, which frees its number. `true`: it is reaped.
     pub fn reap(&self) -> bool {
+        if let Parent::Keeper { .. } = self.parent {
+            // Its keeper does.
+            return true;
+        }
         // This also keeps the status, since nobody can ask the kernel after this.
         match self.status() {
             Ok(Some(_)) => {}
@@ -82,7 +137,7 @@ impl Child {
         }
         // Before the number is free: a process made in between may be given it.
         registry::forget(self.pid);
-        let id = WaitId::PidFd(self.pidfd.get_ref().as_fd());
+        let id = WaitId::PidFd(self.pidfd());
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         // An error is `ECHILD`: it was reaped before.
         let _ = retry(|| waitid(id.clone(), options));

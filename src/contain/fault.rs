@@ -23,6 +23,10 @@ pub(super) enum Call {
     /// Registering `cgroup.events`.
     WatchCgroup,
     OpenProcs,
+    /// Making the zygote.
+    Zygote,
+    /// Looking whether there can be a pid namespace.
+    Namespace,
 }
 
 #[cfg(not(test))]

@@ -9,6 +9,7 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -19,22 +20,44 @@ use super::cgroup::{Cgroup, CreateError};
 use super::child::Child;
 use super::clone::{self, ChildStep, CloneError, Join, NewProcess, Place, Way};
 use super::error::{SpawnCause, Step};
+use super::keeper::Keeper;
 use super::registry;
 use super::resolve::Executable;
 
 /// Tries when the program is open for writing, a millisecond apart.
 const BUSY_TRIES: usize = 20;
 
+/// Who holds what is made.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Holder<'a> {
+    Cgroup(&'a Cgroup),
+    Keeper(&'a Arc<Keeper>),
+    /// Its process group alone.
+    Nobody,
+}
+
 /// Makes the process and watches it.
 pub(super) fn start(
     mut process: NewProcess<'_>,
     executable: &Executable,
-    cgroup: Option<&Cgroup>,
+    holder: Holder<'_>,
 ) -> Result<Child, SpawnCause> {
-    let _unknown_child = registry::spawning();
+    let cgroup = match holder {
+        Holder::Cgroup(cgroup) => Some(cgroup),
+        Holder::Keeper(_) | Holder::Nobody => None,
+    };
+    let kept = matches!(holder, Holder::Keeper(_));
+    let _unknown_child = (!kept).then(registry::spawning);
     let mut tries = 0;
     let (pid, pidfd) = loop {
-        let error = match make(&process, cgroup) {
+        let made = match holder {
+            Holder::Keeper(keeper) => match keeper.start(&process) {
+                Ok(made) => return Ok(Child::kept(keeper, made)),
+                Err(error) => Err(error),
+            },
+            Holder::Cgroup(_) | Holder::Nobody => make(&process, cgroup),
+        };
+        let error = match made {
             Ok(made) => break made,
             Err(error) => error,
         };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::cgroup::{LeftOver, Refusal, Stand};
 use super::group::Group;
+use super::keeper::{Space, Zygote, why_refused};
 use super::limits::{LimitError, Limits};
 use super::sys;
 
@@ -14,8 +15,11 @@ use super::sys;
 pub enum Mechanism {
     /// A control group, version 2 (`cgroups(7)`), and a process group in it.
     Cgroup,
-    /// A process group (`setpgid(2)`).
+    /// A process group (`setpgid(2)`), and where one can be had a keeper, to whom comes back
+    /// whoever leaves it.
     ProcessGroup,
+    /// A pid namespace (`pid_namespaces(7)`), whose first process is a keeper.
+    PidNamespace,
 }
 
 impl fmt::Display for Mechanism {
@@ -23,6 +27,7 @@ impl fmt::Display for Mechanism {
         f.write_str(match self {
             Self::Cgroup => "cgroup",
             Self::ProcessGroup => "process-group",
+            Self::PidNamespace => "pid-namespace",
         })
     }
 }
@@ -42,6 +47,8 @@ pub enum Choice {
 pub enum ChoiceError {
     #[error("no cgroup can be made: {0}")]
     Cgroup(#[from] Refusal),
+    #[error("no pid namespace can be made: {0}")]
+    PidNamespace(String),
     #[error("SIGCHLD cannot be set back to its default: {0}")]
     Signals(io::Error),
 }
@@ -49,7 +56,7 @@ pub enum ChoiceError {
 /// The mechanism, chosen once; makes the groups.
 #[derive(Clone, Debug)]
 pub struct Containment {
-    stand: Option<Arc<Stand>>,
+    means: Means,
     reason: Arc<str>,
     left_over: LeftOver,
 }
@@ -62,17 +69,26 @@ impl Containment {
     /// The one that was asked for is not to be had, and why.
     pub fn choose(choice: Choice) -> Result<Self, ChoiceError> {
         sys::keep_zombies().map_err(ChoiceError::Signals)?;
-        let without_cgroup = |reason: String| Self {
-            stand: None,
+        let without = |means, reason: String| Self {
+            means,
             reason: reason.into(),
             left_over: LeftOver::default(),
         };
-        if choice == Choice::Only(Mechanism::ProcessGroup) {
-            return Ok(without_cgroup("asked for".to_owned()));
+        match choice {
+            Choice::Only(Mechanism::ProcessGroup) => {
+                let (means, reason) = keepers("asked for".to_owned());
+                return Ok(without(means, reason));
+            }
+            Choice::Only(Mechanism::PidNamespace) => {
+                let (zygote, space) = namespaces().map_err(ChoiceError::PidNamespace)?;
+                let means = Means::Keepers(zygote, space);
+                return Ok(without(means, "asked for".to_owned()));
+            }
+            Choice::Auto | Choice::Only(Mechanism::Cgroup) => {}
         }
         match Stand::raise() {
             Ok((stand, left_over)) => Ok(Self {
-                stand: Some(stand),
+                means: Means::Cgroups(stand),
                 reason: match choice {
                     Choice::Auto => "the strongest here".into(),
                     Choice::Only(_) => "asked for".into(),
@@ -80,7 +96,8 @@ impl Containment {
                 left_over,
             }),
             Err(refusal) if choice == Choice::Auto => {
-                Ok(without_cgroup(format!("no cgroup: {refusal}")))
+                let (means, reason) = keepers(format!("no cgroup: {refusal}"));
+                Ok(without(means, reason))
             }
             Err(refusal) => Err(refusal.into()),
         }
@@ -113,7 +130,7 @@ impl Containment {
     pub fn limited_group(&self, name: &str, limits: Limits) -> Result<Group, LimitError> {
         limits.check()?;
         for controller in limits.controllers() {
-            let Some(stand) = &self.stand else {
+            let Means::Cgroups(stand) = &self.means else {
                 let reason = self.reason.to_string();
                 return Err(LimitError::NoCgroup { controller, reason });
             };
@@ -123,15 +140,12 @@ impl Containment {
     }
 
     fn new_group(&self, name: &str, limits: Limits) -> Group {
-        Group::new(self.stand.clone(), Arc::clone(&self.reason), name, limits)
+        Group::new(self.means.clone(), Arc::clone(&self.reason), name, limits)
     }
 
     #[must_use]
     pub fn mechanism(&self) -> Mechanism {
-        match self.stand {
-            Some(_) => Mechanism::Cgroup,
-            None => Mechanism::ProcessGroup,
-        }
+        self.means.mechanism()
     }
 
     /// Why this mechanism and no other.
@@ -149,12 +163,64 @@ impl Containment {
     /// One plain line for people: what is used, why, and what it cannot see.
     #[must_use]
     pub fn describe(&self) -> String {
-        match self.mechanism() {
-            Mechanism::Cgroup => format!("held in cgroups ({})", self.reason),
-            Mechanism::ProcessGroup => format!(
-                "held in process groups ({}): setsid leaves them unseen",
-                self.reason
-            ),
+        let reason = &self.reason;
+        match self.means {
+            Means::Cgroups(_) => format!("held in cgroups ({reason})"),
+            Means::Keepers(_, Space::Same) => {
+                format!(
+                    "held by a keeper per run ({reason}): not if every process of pk is killed in one instant"
+                )
+            }
+            Means::Keepers(_, Space::Pids | Space::PidsOfUser) => {
+                format!("held in pid namespaces ({reason})")
+            }
+            Means::ProcessGroups => {
+                format!("held in process groups ({reason}): setsid leaves them unseen")
+            }
         }
+    }
+}
+
+/// By what a mechanism is had.
+#[derive(Clone, Debug)]
+pub(super) enum Means {
+    Cgroups(Arc<Stand>),
+    Keepers(Arc<Zygote>, Space),
+    /// Where there can be no keepers: what leaves its process group gets away.
+    ProcessGroups,
+}
+
+impl Means {
+    pub fn mechanism(&self) -> Mechanism {
+        match self {
+            Self::Cgroups(_) => Mechanism::Cgroup,
+            Self::Keepers(_, Space::Same) | Self::ProcessGroups => Mechanism::ProcessGroup,
+            Self::Keepers(_, Space::Pids | Space::PidsOfUser) => Mechanism::PidNamespace,
+        }
+    }
+}
+
+/// Keepers, or why there are none.
+fn keepers(reason: String) -> (Means, String) {
+    match Zygote::raise() {
+        Ok(zygote) => (Means::Keepers(zygote, Space::Same), reason),
+        Err(cause) => (
+            Means::ProcessGroups,
+            format!("{reason}; no keeper: {cause}"),
+        ),
+    }
+}
+
+/// The zygote, if it can make pid namespaces.
+fn namespaces() -> Result<(Arc<Zygote>, Space), String> {
+    let zygote = Zygote::raise().map_err(|cause| format!("no keeper: {cause}"))?;
+    let space = if rustix::process::geteuid().is_root() {
+        Space::Pids
+    } else {
+        Space::PidsOfUser
+    };
+    match zygote.probe(space) {
+        Ok(()) => Ok((zygote, space)),
+        Err((mapping, cause)) => Err(why_refused(space, mapping, &cause)),
     }
 }

@@ -55,11 +55,13 @@
 //!
 //! # Why no signal can hit a stranger
 //!
-//! A process group is named by the number of its first process, the leader. The kernel does
-//! not give a number to a new process while a process or a group bears it, and an exited
-//! process bears its number until its parent reaps it. So the children of a group stay
-//! unreaped (`waitid(2)` with `WNOWAIT`) until the group is released, and once released the
-//! group never signals again. Single processes are signalled by pidfd.
+//! Single processes are signalled by pidfd, and a pidfd is trusted only once the process is
+//! known to be a member after it was opened: by its cgroup, or by its parent up to the keeper,
+//! none of them reaped meanwhile. A process group is named by the number of its first process,
+//! the leader. The kernel does not give a number to a new process while a process or a group
+//! bears it, and an exited process bears its number until its parent reaps it. So whoever
+//! signals a group by number, this process or a keeper, leaves its leader unreaped until then,
+//! and signals that group no more afterwards.
 //!
 //! # What gets away
 //!
@@ -69,15 +71,23 @@
 //! delegated subtree) can move itself: while it stays in its process group or is a child it
 //! is killed with it; once it has left those as well, only [`adopt_orphans`] finds it.
 //!
-//! From a *process group* gets away whoever calls `setsid(2)` or `setpgid(2)`: daemons,
-//! `setsid`, GNU `timeout` below a shell, a shell with job control (`set -m`). What ignores
-//! or blocks signals, is stopped, forks on and on or renames itself does not. An adopted
-//! process is a member alone, without what it starts.
+//! From a *keeper* ([`Mechanism::ProcessGroup`]) nothing does by any of these either, nor by
+//! moving itself to another cgroup. It takes that somebody of this process, its zygote and the
+//! run's keeper is alive: SIGKILL to all three in one instant leaves the run running. A member
+//! of another user that this one may not signal stays, and its group then is not empty.
 //!
-//! Work that is handed to another process (docker, at, systemd) is nobody's descendant. When
-//! this process itself is ended by SIGKILL, cgroups outlive it: the next
+//! From a *pid namespace* nothing does, whoever is killed: when a keeper ends, which is the
+//! namespace's first process, the kernel ends all the others first.
+//!
+//! Where there can be no keeper (`/proc` is not mounted, or does not list children) a *process
+//! group* alone is what is left, and the [reason](Containment::reason) says so: whoever calls
+//! `setsid(2)` or `setpgid(2)` gets away.
+//!
+//! An adopted process is a member alone, without what it starts, unless the group has a
+//! cgroup. Work that is handed to another process (docker, at, systemd) is nobody's
+//! descendant. When this process itself is ended by SIGKILL, cgroups outlive it: the next
 //! [`Containment::choose`] below the same cgroup empties and removes them, and says so in
-//! [`Containment::left_over`].
+//! [`Containment::left_over`]; keepers end with it.
 
 mod census;
 mod cgroup;
@@ -91,6 +101,7 @@ mod fault_tests;
 mod file_limit;
 mod group;
 mod helper;
+mod keeper;
 mod limits;
 mod make;
 mod mechanism;
@@ -109,6 +120,7 @@ pub use error::{ContainError, SpawnCause, SpawnError, Step};
 pub use file_limit::raise_file_limit;
 pub use group::{Delivery, Group, Member, Running, Scope, StopReport, kill_all};
 pub use helper::{HelperEnd, HelperOutput, run_helper};
+pub use keeper::NoKeeper;
 pub use limits::{LimitError, Limits};
 pub use mechanism::{Choice, ChoiceError, Containment, Mechanism};
 pub use orphans::{adopt_orphans, take_strays};

@@ -9,12 +9,11 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 
-use super::cgroup::Cgroup;
 use super::child::Child;
 use super::clone::{NewProcess, Place};
 use super::error::{SpawnCause, SpawnError, Step};
 use super::fault::{self, Call};
-use super::make::{self, limit, other};
+use super::make::{self, Holder, limit, other};
 use super::registry;
 use super::request::SpawnRequest;
 use super::resolve::Executable;
@@ -86,12 +85,13 @@ pub(super) fn spawn(
     request: &SpawnRequest,
     executables: &[Executable],
     group: Option<Pid>,
-    cgroup: Option<&Cgroup>,
+    holder: Holder<'_>,
 ) -> Result<Spawned, SpawnError> {
     registry::sweep();
     let failed = |stage| failed(request, stage);
     let session = request.options().session;
-    if session && cgroup.is_none() && (group.is_some() || executables.len() > 1) {
+    let alone = matches!(holder, Holder::Nobody);
+    if session && alone && (group.is_some() || executables.len() > 1) {
         return Err(failed(0)(SpawnCause::SessionNotAlone));
     }
     let mut partial = Partial {
@@ -119,8 +119,10 @@ pub(super) fn spawn(
             stderr: stderr.as_fd(),
             options: request.options(),
         };
-        let child = make::start(process, executable, cgroup).map_err(failed(index))?;
-        if group.is_none() && index == 0 {
+        let child = make::start(process, executable, holder).map_err(failed(index))?;
+        // A number that is another's to free is not signalled.
+        let kept = matches!(holder, Holder::Keeper(_));
+        if group.is_none() && index == 0 && !kept {
             partial.founded = Some(child.pid());
         }
         partial.children.push(Arc::new(child));

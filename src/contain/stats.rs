@@ -12,7 +12,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::{Errno, pread};
 use rustix::process::Pid;
 
-use super::census::Census;
+use super::census::{Census, Row};
 use super::cgroup::Cgroup;
 
 /// One sample of a whole group.
@@ -20,8 +20,10 @@ use super::cgroup::Cgroup;
 pub struct Stats {
     /// When it was taken.
     pub at: Instant,
-    /// Processor time in all. With cgroups that of every process that ever was a member;
-    /// without, of those that live, and of ended ones that one of those has waited for.
+    /// Processor time in all. With cgroups that of every process that ever was a member; with
+    /// a keeper the same, but for those whose parent refused to be told of their end (it
+    /// ignored SIGCHLD); without either, of those that live, and of ended ones that one of
+    /// those has waited for.
     pub cpu: Duration,
     /// That part of it spent in user mode.
     pub cpu_user: Duration,
@@ -126,10 +128,22 @@ impl Sampler {
         }
     }
 
+    /// From what a keeper has and its own account, in which is the time of all that have
+    /// ended.
+    pub fn of_kept(&mut self, members: &[Row], keeper: Option<&Row>) -> Stats {
+        let ended = keeper.map_or([0; 2], |keeper| keeper.ticks);
+        self.of_rows(members.iter(), ended)
+    }
+
     pub fn of_census(&mut self, census: &Census, group: Option<Pid>) -> Stats {
+        let rows = group.into_iter().flat_map(|group| census.of_group(group));
+        self.of_rows(rows, [0; 2])
+    }
+
+    fn of_rows<'a>(&mut self, rows: impl Iterator<Item = &'a Row>, ended: [u64; 2]) -> Stats {
         let mut stats = Stats::none();
-        let mut ticks = [0; 2];
-        for row in group.into_iter().flat_map(|group| census.of_group(group)) {
+        let mut ticks = ended;
+        for row in rows {
             // A child that has ended is kept until the release, and its time with it.
             ticks[0] += row.ticks[0];
             ticks[1] += row.ticks[1];

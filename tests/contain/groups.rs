@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pk::contain::{ContainError, Containment, Delivery, Pipe, Scope, SpawnRequest, StageRequest};
+use pk::contain::{
+    ContainError, Containment, Delivery, Mechanism, Pipe, Scope, SpawnRequest, StageRequest,
+};
 use pk::domain::exit::ExitStatus;
 use pk::domain::signal::Signal;
 
-use super::{exists, in_a_cgroup, in_a_process_group, line, lives, sh, soon, spawn, text, until};
+use super::{exists, line, lives, sh, soon, spawn, text, until};
 
 async fn a_child_gets_its_environment_folder_and_no_input(containment: Containment) {
     let stage = StageRequest::new(
@@ -95,11 +97,13 @@ async fn a_signal_to_the_leader_spares_the_others(containment: Containment) {
     );
 }
 
-async fn a_leader_is_a_zombie_until_the_release(containment: Containment) {
+async fn a_number_is_its_own_until_the_release(containment: Containment) {
     let (group, running) = spawn(&containment, "exit 0");
     soon(running.exited()).await.unwrap();
     soon(group.emptied()).await.unwrap();
-    assert!(exists(running.pid()), "its number must stay taken");
+    // A keeper has proven that nobody is left by reaping it: its number is not used again.
+    let kept = containment.mechanism() == Mechanism::ProcessGroup;
+    assert!(exists(running.pid()) || kept, "its number must stay taken");
     group.release().await.unwrap();
     assert!(!exists(running.pid()));
     assert_eq!(group.kill().unwrap(), Delivery::Gone);
@@ -109,25 +113,7 @@ async fn a_leader_is_a_zombie_until_the_release(containment: Containment) {
 const LEAVES: &str = "perl -e '$| = 1; select undef, undef, undef, 0.3; setpgrp(0, 0); \
                       print \"$$\\n\"; sleep 1000' & exit 0";
 
-#[tokio::test]
-async fn a_member_that_leaves_its_process_group_does_not_hold_up_the_emptiness() {
-    // It is waited for before it leaves.
-    let (group, mut running) = spawn(&in_a_process_group(), LEAVES);
-    let stdout = running.take_outputs().remove(0);
-    let (emptied, (pid, _rest)) = tokio::join!(soon(group.emptied()), line(stdout));
-    emptied.unwrap();
-    assert!(lives(&pid));
-    group.release().await.unwrap();
-    assert!(lives(&pid), "it is no member");
-    let number = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
-    rustix::process::kill_process(number, rustix::process::Signal::KILL).unwrap();
-}
-
-#[tokio::test]
-async fn a_member_that_leaves_its_process_group_stays_in_its_cgroup() {
-    let Some(containment) = in_a_cgroup() else {
-        return;
-    };
+async fn a_member_that_leaves_its_process_group_stays_a_member(containment: Containment) {
     let (group, mut running) = spawn(&containment, LEAVES);
     let (pid, _rest) = line(running.take_outputs().remove(0)).await;
     assert!(!group.is_empty().await.unwrap());
@@ -213,7 +199,8 @@ super::under_each_mechanism! {
     an_exit_is_seen_while_a_descendant_holds_the_pipe,
     a_grandchild_that_ignores_sigterm_is_left_by_it_and_ended_by_a_kill,
     a_signal_to_the_leader_spares_the_others,
-    a_leader_is_a_zombie_until_the_release,
+    a_number_is_its_own_until_the_release,
+    a_member_that_leaves_its_process_group_stays_a_member,
     dropping_a_group_kills_all_of_it_and_reaps,
     a_group_without_processes_is_empty,
     a_second_program_joins_the_group,

@@ -25,8 +25,10 @@ mod control;
 mod groups;
 mod hardship;
 mod helpers;
+mod keepers;
 mod left_overs;
 mod options;
+mod pid_namespace;
 mod pipelines;
 mod spawn_errors;
 mod users;
@@ -71,6 +73,21 @@ fn say(line: &str) {
 
 fn in_a_process_group() -> Containment {
     Containment::choose(Choice::Only(Mechanism::ProcessGroup)).unwrap()
+}
+
+/// `None`: none can be made here, which is said.
+pub fn in_a_pid_namespace() -> Option<Containment> {
+    match Containment::choose(Choice::Only(Mechanism::PidNamespace)) {
+        Ok(containment) => Some(containment),
+        Err(error) => {
+            let thread = std::thread::current();
+            say(&format!(
+                "NOT RUN: {}: {error}",
+                thread.name().unwrap_or("a test")
+            ));
+            None
+        }
+    }
 }
 
 fn sh(script: &str) -> StageRequest {

@@ -137,7 +137,7 @@ fn a_weaker_hold_is_said() {
     assert!(
         ended
             .stderr()
-            .contains("held in process groups (asked for)"),
+            .contains("held by a keeper per run (asked for)"),
         "{ended}"
     );
 }

@@ -7,7 +7,7 @@ use std::ptr;
 /// `struct clone_args` of `clone3(2)`, as of Linux 5.7.
 #[repr(C)]
 #[derive(Default)]
-pub(super) struct CloneArgs {
+pub(in crate::contain) struct CloneArgs {
     pub flags: u64,
     pub pidfd: u64,
     pub child_tid: u64,
@@ -28,7 +28,7 @@ pub(super) struct CloneArgs {
 /// `args` names a stack that is mapped and unused; `task` is valid until the child has
 /// executed a program or exited; `entry` never returns.
 #[cfg(target_arch = "x86_64")]
-pub(super) unsafe fn clone3(
+pub(in crate::contain) unsafe fn clone3(
     args: &CloneArgs,
     entry: extern "C" fn(*mut c_void) -> !,
     task: *mut c_void,
@@ -63,7 +63,7 @@ pub(super) unsafe fn clone3(
 /// # Safety
 /// As on x86-64.
 #[cfg(target_arch = "aarch64")]
-pub(super) unsafe fn clone3(
+pub(in crate::contain) unsafe fn clone3(
     args: &CloneArgs,
     entry: extern "C" fn(*mut c_void) -> !,
     task: *mut c_void,

@@ -11,9 +11,10 @@ use super::Place;
 
 /// What the child was doing when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(in crate::contain) enum ChildStep {
     /// There is no child.
-    None,
+    None = 0,
     Cgroup,
     /// Its process group or session.
     Group,
@@ -26,8 +27,31 @@ pub(in crate::contain) enum ChildStep {
     Execute,
 }
 
+impl ChildStep {
+    const ALL: [Self; 9] = [
+        Self::None,
+        Self::Cgroup,
+        Self::Group,
+        Self::Descriptors,
+        Self::Nofile,
+        Self::Nice,
+        Self::User,
+        Self::Directory,
+        Self::Execute,
+    ];
+
+    /// By which it is told to another process.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    pub fn of_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| step.number() == number)
+    }
+}
+
 /// Everything that the child needs, made before it is: it must not allocate.
-pub(super) struct Task<'a> {
+pub(in crate::contain) struct Task<'a> {
     pub path: *const libc::c_char,
     pub argv: *const *const libc::c_char,
     pub environment: *const *const libc::c_char,
@@ -51,21 +75,29 @@ pub(super) struct Task<'a> {
 
 /// How it gets rid of the descriptors that are not its own.
 #[derive(Clone, Copy)]
-pub(super) enum Close {
+pub(in crate::contain) enum Close {
+    /// Each that it should not keep is closed on exec.
+    None,
     /// It shares the parent's table, and takes what is up to this one for itself.
     Unshare(RawFd),
     /// It has a copy, in which this is the highest.
     UpTo(RawFd),
 }
 
+impl Task<'_> {
+    /// Executes the program in this process. Returns only on failure: what failed, and errno.
+    pub fn attempt(&self) -> (ChildStep, c_int) {
+        let step = prepare(self);
+        // SAFETY: errno is that of the call that failed.
+        (step, unsafe { *libc::__errno_location() })
+    }
+}
+
 /// The life of the child up to exec.
 pub(super) fn run(task: &mut Task<'_>) -> ! {
-    task.step = prepare(task);
-    // SAFETY: errno is that of the call that failed; `_exit` runs no handler.
-    unsafe {
-        task.errno = *libc::__errno_location();
-        libc::_exit(127)
-    }
+    (task.step, task.errno) = task.attempt();
+    // SAFETY: `_exit` runs no handler.
+    unsafe { libc::_exit(127) }
 }
 
 /// Returns only on failure, with the step that failed; errno says why.
@@ -172,6 +204,7 @@ unsafe fn set_descriptors(stdio: [RawFd; 3], close: Close) -> bool {
             place += 1;
         }
         match close {
+            Close::None => true,
             Close::Unshare(_) => close_from(3, 0),
             Close::UpTo(highest) => {
                 let mut fd = 3;

@@ -36,11 +36,11 @@ use super::fault::{self, Call};
 use super::file_limit;
 use super::request::SpawnOptions;
 use super::user::User;
-use call::{CloneArgs, clone3};
-pub(super) use child::ChildStep;
-use child::{Close, Task};
+pub(super) use call::{CloneArgs, clone3};
+pub(super) use child::{ChildStep, Close, Task};
 use slots::Slots;
-use stack::{BlockedSignals, Stack};
+pub(super) use stack::BlockedSignals;
+use stack::Stack;
 
 /// A process to make.
 #[derive(Debug)]
@@ -263,7 +263,7 @@ fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
 }
 
 /// `/dev/null`, open for good.
-fn null() -> io::Result<BorrowedFd<'static>> {
+pub(super) fn null() -> io::Result<BorrowedFd<'static>> {
     static NULL: OnceLock<OwnedFd> = OnceLock::new();
     if let Some(null) = NULL.get() {
         return Ok(null.as_fd());

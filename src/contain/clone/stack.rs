@@ -81,7 +81,7 @@ impl Drop for Mapping {
 }
 
 /// All signals blocked for this thread, until it is dropped.
-pub(super) struct BlockedSignals(libc::sigset_t);
+pub(in crate::contain) struct BlockedSignals(libc::sigset_t);
 
 impl BlockedSignals {
     pub fn new() -> Self {

@@ -18,17 +18,18 @@ mod stop;
 mod suspend;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-use super::cgroup::{self, Cgroup, Stand};
+use super::cgroup::{self, Cgroup};
 use super::child::Child;
-use super::error::{ContainError, SpawnCause, SpawnError};
+use super::error::{ContainError, SpawnCause, SpawnError, Step};
+use super::keeper::Keeper;
 use super::limits::Limits;
-use super::make;
-use super::mechanism::Mechanism;
+use super::make::{self, Holder};
+use super::mechanism::{Means, Mechanism};
 use super::registry;
 use super::request::SpawnRequest;
 use super::spawn::{self, Spawned, failed};
@@ -69,14 +70,16 @@ pub struct Member {
 /// Processes that end together. Dropping it kills what is left of it.
 #[derive(Debug)]
 pub struct Group {
-    /// Where to make its cgroup; without one it is a process group alone.
-    stand: Option<Arc<Stand>>,
+    /// By what it is held.
+    means: Means,
     /// Why it is held by that.
     reason: Arc<str>,
     name: String,
     limits: Limits,
     /// Made with the first process.
     cgroup: OnceLock<Arc<Cgroup>>,
+    /// The same. A lock of its own: a kill must not wait for a spawn.
+    keeper: Mutex<Option<Arc<Keeper>>>,
     inner: Mutex<Inner>,
     sampler: Mutex<Sampler>,
 }
@@ -106,23 +109,20 @@ impl Inner {
         if self.released {
             return None;
         }
-        self.children.first().map(|leader| leader.pid())
+        let leader = self.children.first().filter(|leader| leader.is_own());
+        leader.map(|leader| leader.pid())
     }
 }
 
 impl Group {
-    pub(super) fn new(
-        stand: Option<Arc<Stand>>,
-        reason: Arc<str>,
-        name: &str,
-        limits: Limits,
-    ) -> Self {
+    pub(super) fn new(means: Means, reason: Arc<str>, name: &str, limits: Limits) -> Self {
         Self {
-            stand,
+            means,
             reason,
             name: name.to_owned(),
             limits,
             cgroup: OnceLock::new(),
+            keeper: Mutex::default(),
             inner: Mutex::default(),
             sampler: Mutex::default(),
         }
@@ -130,10 +130,7 @@ impl Group {
 
     #[must_use]
     pub fn mechanism(&self) -> Mechanism {
-        match self.stand {
-            Some(_) => Mechanism::Cgroup,
-            None => Mechanism::ProcessGroup,
-        }
+        self.means.mechanism()
     }
 
     /// Why this mechanism and no other.
@@ -165,7 +162,22 @@ impl Group {
         }
         let executables = spawn::resolve(request)?;
         let cgroup = self.make_cgroup().map_err(failed(request, 0))?;
-        let spawned = spawn::spawn(request, &executables, inner.number(), cgroup);
+        let mut tries = 0;
+        let spawned = loop {
+            let keeper = self.make_keeper().map_err(failed(request, 0))?;
+            let holder = match (cgroup, &keeper) {
+                (Some(cgroup), _) => Holder::Cgroup(cgroup),
+                (None, Some(keeper)) => Holder::Keeper(keeper),
+                (None, None) => Holder::Nobody,
+            };
+            let spawned = spawn::spawn(request, &executables, inner.number(), holder);
+            // The zygote was ended by somebody else while it was asked: there is a new one.
+            let lost = keeper.is_some_and(|keeper| spawned.is_err() && keeper.never_was());
+            if !lost || tries > 0 {
+                break spawned;
+            }
+            tries += 1;
+        };
         let Spawned { children, outputs } = match spawned {
             Ok(spawned) => spawned,
             Err(error) => {
@@ -175,6 +187,10 @@ impl Group {
                     && inner.children.is_empty()
                 {
                     let _ = cgroup.kill();
+                }
+                if inner.children.is_empty() {
+                    // The next one gets a keeper that nothing has happened to.
+                    self.dismiss_keeper();
                 }
                 return Err(error);
             }
@@ -186,7 +202,7 @@ impl Group {
     }
 
     fn make_cgroup(&self) -> Result<Option<&Cgroup>, SpawnCause> {
-        let Some(stand) = &self.stand else {
+        let Means::Cgroups(stand) = &self.means else {
             return Ok(None);
         };
         if self.cgroup.get().is_none() {
@@ -199,8 +215,38 @@ impl Group {
         Ok(self.cgroup.get().map(|cgroup| &**cgroup))
     }
 
-    /// Sends a signal. Each member gets it once; with cgroups also one that is made while it
-    /// is sent, as far as a few looks find it.
+    /// Its keeper, where it is to have one. One that was ended is replaced.
+    fn make_keeper(&self) -> Result<Option<Arc<Keeper>>, SpawnCause> {
+        let Means::Keepers(zygote, space) = &self.means else {
+            return Ok(None);
+        };
+        if let Some(keeper) = self.keeper().filter(|keeper| !keeper.is_gone()) {
+            return Ok(Some(keeper));
+        }
+        let made = Keeper::new(Arc::clone(zygote), *space)
+            .map_err(make::limit(Step::Observe, "cannot watch the process"))?;
+        let made = Arc::new(made);
+        *self.keeper_slot() = Some(Arc::clone(&made));
+        Ok(Some(made))
+    }
+
+    fn keeper(&self) -> Option<Arc<Keeper>> {
+        self.keeper_slot().clone()
+    }
+
+    fn keeper_slot(&self) -> MutexGuard<'_, Option<Arc<Keeper>>> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It ends whoever it keeps, and itself.
+    fn dismiss_keeper(&self) {
+        if let Some(keeper) = self.keeper_slot().take() {
+            keeper.close();
+        }
+    }
+
+    /// Sends a signal. Each member gets it once, also one that is made while it is sent, as
+    /// far as a few looks find it. (In a process group without a keeper the kernel sends it.)
     ///
     /// # Errors
     /// [`ContainError::NotPermitted`]: someone is there but runs as another user.
@@ -212,9 +258,10 @@ impl Group {
             (Scope::Group, Some(cgroup)) => cgroup.signal(signal),
             (Scope::Group, None) => {
                 let adopted = adopted::signal(&inner.adopted, signal);
-                match inner.number() {
-                    Some(number) => sys::signal_group(number, signal).or(adopted),
-                    None => adopted,
+                match (self.keeper(), inner.number()) {
+                    (Some(keeper), _) => keeper.signal(signal).or(adopted),
+                    (None, Some(number)) => sys::signal_group(number, signal).or(adopted),
+                    (None, None) => adopted,
                 }
             }
             (Scope::Leader, _) => match inner.children.first() {
@@ -236,29 +283,46 @@ impl Group {
     /// # Errors
     /// As [`Group::signal`].
     pub fn kill(&self) -> Result<Delivery, ContainError> {
+        if let Some(keeper) = self.keeper() {
+            // Without the lock, as below.
+            let killed = keeper.kill();
+            let others = self.try_lock().is_some_and(|inner| {
+                !inner.released && adopted::signal(&inner.adopted, Signal::KILL).is_ok()
+            });
+            return Ok(delivery(killed || others));
+        }
         let Some(cgroup) = self.cgroup.get() else {
             return self.signal(Signal::KILL, Scope::Group);
         };
         // Without the lock: a spawn that hangs is ended by it.
         let populated = cgroup.is_populated().unwrap_or(true);
         let killed = cgroup.kill();
-        let inner = self.lock();
-        let others = kill_others(&inner);
+        // Held by such a spawn there is nobody else yet, unless it is one of several: whoever
+        // waits for the group to be empty finds those.
+        let others = self.try_lock().is_some_and(|inner| kill_others(&inner));
         killed.map_err(|cause| ContainError::Signal {
             signal: Signal::KILL,
             cause,
         })?;
-        Ok(if populated || others {
-            Delivery::Sent
-        } else {
-            Delivery::Gone
-        })
+        Ok(delivery(populated || others))
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Inner>> {
+        match self.inner.try_lock() {
+            Ok(inner) => Some(inner),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic elsewhere must not void the kill on drop.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn delivery(sent: bool) -> Delivery {
+    if sent { Delivery::Sent } else { Delivery::Gone }
 }
 
 /// Who has moved itself out of the cgroup, but is in the process group or a child. `true`:
@@ -280,11 +344,21 @@ impl Drop for Group {
     fn drop(&mut self) {
         let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
         let cgroup = self.cgroup.get().filter(|_| !inner.released);
+        let keeper = self
+            .keeper
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         if inner.spared {
-            if let (Some(cgroup), Some(stand)) = (cgroup, &self.stand) {
+            if let (Some(cgroup), Means::Cgroups(stand)) = (cgroup, &self.means) {
                 stand.let_go(cgroup);
             }
+            if let Some(keeper) = keeper {
+                keeper.spare();
+            }
         } else {
+            if let Some(keeper) = keeper {
+                keeper.close();
+            }
             if let Some(cgroup) = cgroup {
                 cgroup::abandon(cgroup);
             }

@@ -29,6 +29,11 @@ impl Group {
             let populated = cgroup.is_populated().map_err(ContainError::ProcessTable)?;
             return Ok(!populated);
         }
+        if let Some(keeper) = self.keeper()
+            && !keeper.is_empty()
+        {
+            return Ok(false);
+        }
         Ok(self.rows().await?.is_empty())
     }
 
@@ -41,10 +46,14 @@ impl Group {
             if let Some(cgroup) = self.cgroup.get() {
                 cgroup.emptied().await.map_err(ContainError::Wait)?;
             }
+            let keeper = self.keeper();
+            if let Some(keeper) = keeper {
+                keeper.emptied().await.map_err(ContainError::Wait)?;
+            }
             // The kernel says that a cgroup is empty just before its last process has ended;
             // and a child that has moved itself out of it is a member all the same.
             let children = self.lock().children.clone();
-            for child in children {
+            for child in children.iter().filter(|child| child.is_own()) {
                 child.exited().await.map_err(ContainError::Wait)?;
             }
             let rows = self.rows().await?;
@@ -68,7 +77,8 @@ impl Group {
         let rows = self.rows().await?;
         {
             let mut inner = self.lock();
-            let ended = rows.is_empty() && inner.all_exited();
+            let kept = self.keeper().is_some_and(|keeper| !keeper.is_empty());
+            let ended = rows.is_empty() && !kept && inner.all_exited();
             let removed = || match self.cgroup.get() {
                 // What cannot be removed for another reason than its members is left to the
                 // stand: nobody lives in it.
@@ -84,6 +94,9 @@ impl Group {
                 let _ = sys::signal_group(number, Signal::KILL);
             }
             inner.released = true;
+            if let Some(keeper) = self.keeper() {
+                keeper.close();
+            }
             inner.adopted.clear();
             registry::bury(std::mem::take(&mut inner.children));
         }
@@ -93,12 +106,18 @@ impl Group {
 
     /// What the group has used and uses: one sample.
     ///
-    /// With cgroups it is read from files that are kept open, so it costs the same however
-    /// many other processes there are; without, the whole process table is looked at.
+    /// With cgroups it is read from files that are kept open, with a keeper from those of its
+    /// members: it costs the same however many other processes there are. Without either the
+    /// whole process table is looked at.
     ///
     /// # Errors
     /// [`ContainError::Stats`].
     pub async fn stats(&self) -> Result<Stats, ContainError> {
+        if let Some(keeper) = self.keeper() {
+            let (rows, own) = (keeper.rows(), keeper.row());
+            let mut sampler = self.sampler.lock().unwrap_or_else(PoisonError::into_inner);
+            return Ok(sampler.of_kept(&rows, own.as_ref()));
+        }
         let Some(cgroup) = self.cgroup.get() else {
             let number = self.lock().number();
             let census = census::fresh().await.map_err(ContainError::ProcessTable)?;
@@ -122,6 +141,11 @@ impl Group {
             let inner = self.lock();
             let adopted: Vec<Row> = inner.adopted.iter().filter_map(Adopted::row).collect();
             match inner.number() {
+                _ if self.keeper().is_some() => {
+                    drop(inner);
+                    let kept = self.keeper().map(|keeper| keeper.rows());
+                    return Ok(kept.into_iter().flatten().chain(adopted).collect());
+                }
                 Some(number) if !inner.proven_empty => (number, inner.children.len(), adopted),
                 Some(_) | None => return Ok(adopted),
             }

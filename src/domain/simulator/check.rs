@@ -193,8 +193,10 @@ impl Life<'_> {
         match self.world.runs.get(run) {
             Some(state) if !state.ended || late => Ok(()),
             Some(_) => violation("target", format!("{effect:?} of a run that has ended")),
-            // A start and a stop in one step.
-            None if self.set.machine(run.instance).is_some() => Ok(()),
+            // Starts come last: what else follows from an event may speak against them.
+            None if self.set.machine(run.instance).is_some() => {
+                violation("start", format!("{run} starts and {effect:?} in one step"))
+            }
             None => violation("target", format!("{effect:?} of no run")),
         }
     }
