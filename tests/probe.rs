@@ -23,9 +23,12 @@ const RUN: RunId = RunId {
 };
 
 fn surroundings() -> Surroundings {
+    let containment = Containment::detect().unwrap();
     Surroundings {
         run: RUN,
-        containment: Containment::detect().unwrap(),
+        group: Arc::new(containment.named_group("probed")),
+        ports: BTreeMap::new(),
+        containment,
         environment: vec![("GREETING".into(), "hello".into())],
         working_dir: "/usr".into(),
         taps: Arc::new(MemoryStore::default()),

@@ -30,7 +30,7 @@ use crate::domain::plan::Plan;
 use crate::domain::signal::Signal;
 use crate::domain::snapshot::Snapshot;
 use crate::logs::MemoryStore;
-use crate::supervisor::{self, Settings};
+use crate::supervisor::{self, AutoPorts, Settings};
 
 /// How long a reader that was asked to may take to read on, once the stack has ended.
 const STALLED: Duration = Duration::from_secs(2);
@@ -48,7 +48,8 @@ pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
     };
     let selection = ready.wanted.options.selection.clone();
     let name = ready.wanted.plan.name();
-    let files = match Files::new(place, ready.path.clone(), name, selection) {
+    let ports = Arc::clone(&ready.ports);
+    let files = match Files::new(place, ready.path.clone(), name, selection, ports) {
         Ok(files) => Arc::new(files),
         Err(message) => {
             output.error(&message, None);
@@ -114,6 +115,7 @@ pub fn run(place: &Place, args: &args::Run, output: &Output) -> End {
 
 /// What is to be run.
 struct Ready {
+    ports: Arc<AutoPorts>,
     /// The main file as messages name it.
     file: String,
     path: PathBuf,
@@ -127,7 +129,7 @@ fn prepare(
     output: &Output,
     resolve: impl FnOnce(Arc<Plan>) -> Result<Wanted, Vec<Mistake>>,
 ) -> Result<Ready, End> {
-    let loaded = stack::load(place, output)?;
+    let (loaded, ports) = stack::load_to_run(place, output)?;
     if let Some(note) = stack::passed_over(&loaded) {
         output.note(&note);
     }
@@ -158,6 +160,7 @@ fn prepare(
         End::Failed
     })?;
     Ok(Ready {
+        ports,
         file,
         path,
         wanted,

@@ -17,6 +17,7 @@ use super::{resolve, stack};
 use crate::config::{self, Diagnostic, Request, diagnostic};
 use crate::control::{BadFiles, LocalPort, Read, Reload};
 use crate::domain::plan::Selection;
+use crate::supervisor::AutoPorts;
 
 /// How long no file may have been written until they are read: an editor saves in steps.
 const QUIET: Duration = Duration::from_millis(100);
@@ -33,6 +34,8 @@ pub struct Files {
     /// Of the stack.
     name: String,
     selection: Selection,
+    /// What was picked before stays.
+    ports: Arc<AutoPorts>,
     /// All files that were read the last time, right or wrong.
     read: Mutex<BTreeSet<PathBuf>>,
 }
@@ -45,6 +48,7 @@ impl Files {
         main: PathBuf,
         name: &str,
         selection: Selection,
+        ports: Arc<AutoPorts>,
     ) -> Result<Self, String> {
         Ok(Self {
             request: stack::request(place)?,
@@ -52,6 +56,7 @@ impl Files {
             main,
             name: name.to_owned(),
             selection,
+            ports,
         })
     }
 
@@ -71,7 +76,7 @@ impl Files {
 
 impl Reload for Files {
     fn read(&self) -> Result<Read, BadFiles> {
-        let loaded = match config::load(&self.request) {
+        let loaded = match stack::read_with(&self.request, &self.ports) {
             Ok(loaded) => loaded,
             Err(report) => {
                 self.remember(report.sources.iter());

@@ -2,15 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::args::Place;
 use super::exit::End;
 use super::output::{Output, reason};
 use crate::config::{self, Loaded, Report, Request};
+use crate::supervisor::AutoPorts;
 
 /// Loads the file and shows its warnings, or shows every error.
 pub fn load(place: &Place, output: &Output) -> Result<Loaded, End> {
-    let loaded = read(place, output)?.map_err(|report| {
+    shown(read(place, output)?, output)
+}
+
+fn shown(read: Result<Loaded, Report>, output: &Output) -> Result<Loaded, End> {
+    let loaded = read.map_err(|report| {
         output.complain(&render(&report, output));
         End::Usage
     })?;
@@ -20,6 +26,39 @@ pub fn load(place: &Place, output: &Output) -> Result<Loaded, End> {
         output.complain(&warnings);
     }
     Ok(loaded)
+}
+
+/// The same for a stack that is to run here, and who picks its ports.
+pub fn load_to_run(place: &Place, output: &Output) -> Result<(Loaded, Arc<AutoPorts>), End> {
+    let request = request(place).map_err(|message| {
+        output.error(&message, None);
+        End::Usage
+    })?;
+    let ports = Arc::new(AutoPorts::new(&checkout(&request)));
+    let loaded = shown(read_with(&request, &ports), output)?;
+    Ok((loaded, ports))
+}
+
+/// Reads the files anew, with the same ports.
+pub fn read_with(request: &Request, ports: &Arc<AutoPorts>) -> Result<Loaded, Report> {
+    let ports = Arc::clone(ports);
+    let pick = move |unit: &str, port: &str| ports.pick(unit, port);
+    config::load_with(request, Some(&pick))
+}
+
+/// The folder of the main file, from wherever it is looked for.
+fn checkout(request: &Request) -> PathBuf {
+    let file = match request.files.first() {
+        Some(file) => Some(request.folder.join(file)),
+        None => config::discover::discover(&request.folder)
+            .ok()
+            .map(|found| found.taken),
+    };
+    let folder = file
+        .as_deref()
+        .and_then(Path::parent)
+        .unwrap_or(&request.folder);
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
 }
 
 /// All diagnostics and how many errors they are.

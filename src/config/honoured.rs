@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::context::Cx;
-use super::raw::policy::{RawPort, RawTty};
+use super::raw::policy::RawTty;
 use super::raw::probe::{RawHttp, RawProbe};
 use super::raw::unit::RawUnit;
 use super::source::{Place, Span};
@@ -15,7 +15,7 @@ use super::source::{Place, Span};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unhonoured {
     pub unit: Arc<str>,
-    /// As in `ports: auto`, `shutdown.send_keys`.
+    /// As in `shutdown.send_keys`.
     pub key: String,
     pub span: Span,
     pub place: Place,
@@ -68,11 +68,6 @@ pub(super) fn collect(unit: &Arc<str>, raw: &RawUnit, cx: &Cx<'_>, out: &mut Vec
         .as_ref()
         .and_then(|shutdown| shutdown.send_keys.as_ref());
     add("shutdown.send_keys", keys.map(|f| f.key));
-    for row in raw.ports.iter().flat_map(|table| &table.0) {
-        if row.value == RawPort::Auto {
-            add("ports: auto", Some(row.span));
-        }
-    }
     for (role, probe) in [
         ("readiness", &raw.readiness),
         ("liveness", &raw.liveness),
@@ -88,7 +83,6 @@ pub(super) fn collect(unit: &Arc<str>, raw: &RawUnit, cx: &Cx<'_>, out: &mut Vec
 
 fn probe_keys(probe: &RawProbe) -> Vec<(&'static str, Span)> {
     let mut keys = Vec::new();
-    keys.extend(probe.port.as_ref().map(|f| ("port", f.key)));
     let notify = probe.notify.as_ref().filter(|flag| flag.0);
     keys.extend(notify.map(|f| ("notify", f.key)));
     if let Some(http) = &probe.http {

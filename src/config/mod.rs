@@ -47,6 +47,7 @@ use std::sync::Arc;
 
 use crate::domain::plan::Plan;
 use context::Cx;
+pub use context::PortPicker;
 pub use diagnostic::{Diagnostic, Kind, Report, Severity};
 pub use honoured::Unhonoured;
 pub use render::{to_json, to_yaml};
@@ -91,8 +92,19 @@ pub struct Loaded {
 ///
 /// A [`Report`] of everything that is wrong in any of the files, not of the first thing only.
 pub fn load(request: &Request) -> Result<Loaded, Report> {
+    load_with(request, None)
+}
+
+/// The same for a stack that is to run: ports that are left to pk get the numbers that
+/// `picker` has for them.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_with(request: &Request, picker: Option<&PortPicker>) -> Result<Loaded, Report> {
     let mut cx = Cx::new(Sources::new(&request.folder), &request.environment);
     cx.unreadable = Some(&request.unreadable);
+    cx.picker = picker;
     let (paths, passed_over) = if request.files.is_empty() {
         match discover::discover(&request.folder) {
             Ok(found) => (vec![found.taken], found.passed_over),

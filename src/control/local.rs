@@ -9,6 +9,7 @@ use super::port::{Asked, ControlPort, PortError, Reply};
 use super::reload::{Reload, ReloadAsk, ReloadError, ReloadReply, Reloader};
 use crate::domain::change::What;
 use crate::domain::event::Command;
+use crate::domain::listening::UnitPorts;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Instant;
@@ -70,6 +71,10 @@ impl ControlPort for LocalPort {
 
     fn timeline(&self) -> Asked<'_, Timeline> {
         Box::pin(async { Ok(self.handle.timeline()) })
+    }
+
+    fn listening(&self) -> Asked<'_, Vec<UnitPorts>> {
+        Box::pin(async { Ok(self.handle.listening().await) })
     }
 
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::protocol::{Act, ChangesPage, ChangesQuery, LogPage, LogQuery, Problem, State, Taken};
 use super::record::Record;
 use super::reload::{ReloadAsk, Reloaded};
+use crate::domain::listening::UnitPorts;
 use crate::domain::timeline::Timeline;
 
 /// The document (OpenAPI 3.1).
@@ -34,6 +35,9 @@ pub fn openapi() -> Value {
         "/v1/timeline": { "get": operation(
             types, "timeline", "How the stack started: who waited for whom, and for how long.",
         ).gives::<Timeline>().done() },
+        "/v1/ports": { "get": operation(
+            types, "ports", "Where the processes of each unit really listen now.",
+        ).gives::<Vec<UnitPorts>>().done() },
         "/v1/reload": { "post": operation(
             types, "reload",
             "Goes over to what the files of the stack say now, or shows what that would do. \

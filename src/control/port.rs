@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::changes::Changes;
 use super::reload::{ReloadAsk, ReloadError, ReloadReply};
 use crate::domain::event::Command;
+use crate::domain::listening::UnitPorts;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Instant;
 use crate::domain::timeline::Timeline;
@@ -47,6 +48,11 @@ pub trait ControlPort: Send + Sync + std::fmt::Debug {
 
     /// How the stack started.
     fn timeline(&self) -> Asked<'_, Timeline> {
+        Box::pin(async { Err(PortError::Unsupported) })
+    }
+
+    /// Where the units really listen now.
+    fn listening(&self) -> Asked<'_, Vec<UnitPorts>> {
         Box::pin(async { Err(PortError::Unsupported) })
     }
 

@@ -24,6 +24,7 @@ use super::reload::{ReloadAsk, ReloadError, ReloadReply, Reloaded};
 use super::wire::{self, EventStream, WireError};
 use crate::domain::admission::Answer;
 use crate::domain::event::Command;
+use crate::domain::listening::UnitPorts;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Instant;
 use crate::domain::timeline::Timeline;
@@ -174,6 +175,15 @@ async fn follow_logs(socket: PathBuf, store: MemoryStore) {
     }
 }
 
+/// What was asked for, or why it is not to be had.
+fn given<T>(answer: Result<T, WireError>) -> Result<T, PortError> {
+    answer.map_err(|error| match error {
+        WireError::Gone => PortError::Gone,
+        WireError::Refused(problem) => PortError::Refused(problem.message),
+        WireError::Garbled(_) | WireError::Silent => PortError::Refused(error.to_string()),
+    })
+}
+
 impl ControlPort for RemotePort {
     fn command(&self, command: Command) -> Reply<'_> {
         Box::pin(async move {
@@ -215,14 +225,11 @@ impl ControlPort for RemotePort {
     }
 
     fn timeline(&self) -> Asked<'_, Timeline> {
-        Box::pin(async {
-            let timeline = wire::get(&self.socket, "/v1/timeline").await;
-            timeline.map_err(|error| match error {
-                WireError::Gone => PortError::Gone,
-                WireError::Refused(problem) => PortError::Refused(problem.message),
-                WireError::Garbled(_) | WireError::Silent => PortError::Refused(error.to_string()),
-            })
-        })
+        Box::pin(async { given(wire::get(&self.socket, "/v1/timeline").await) })
+    }
+
+    fn listening(&self) -> Asked<'_, Vec<UnitPorts>> {
+        Box::pin(async { given(wire::get(&self.socket, "/v1/ports").await) })
     }
 
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {

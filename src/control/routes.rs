@@ -95,6 +95,7 @@ pub(super) fn router(served: Arc<Served>) -> Router {
         .route("/v1/state/stream", get(streams::states))
         .route("/v1/commands", post(command))
         .route("/v1/timeline", get(timeline))
+        .route("/v1/ports", get(listening))
         .route("/v1/reload", post(reload))
         .route("/v1/changes", get(streams::changes_page))
         .route("/v1/changes/stream", get(streams::changes))
@@ -157,6 +158,12 @@ async fn timeline(State(served): Shared) -> Result<Response, Problem> {
     let timeline = served.port.timeline().await;
     let timeline = timeline.map_err(|error| Problem::new(ErrorCode::Denied, error.to_string()))?;
     Ok(json(&timeline))
+}
+
+async fn listening(State(served): Shared) -> Result<Response, Problem> {
+    let ports = served.port.listening().await;
+    let ports = ports.map_err(|error| Problem::new(ErrorCode::Denied, error.to_string()))?;
+    Ok(json(&ports))
 }
 
 async fn reload(

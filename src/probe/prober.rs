@@ -6,6 +6,7 @@
 //!                                          `interval` from then on
 //! ```
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -17,8 +18,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::connect::late;
 use super::http::HttpProbe;
-use super::{ProbeError, ProbeResult, exec, file, tcp};
-use crate::contain::{Containment, StageRequest};
+use super::{ProbeError, ProbeResult, exec, file, port, tcp};
+use crate::contain::{Containment, Group, StageRequest};
 use crate::domain::id::RunId;
 use crate::domain::pace;
 use crate::domain::spec::{Check, Probe};
@@ -34,6 +35,10 @@ pub struct Surroundings {
     /// Of the unit: `exec` checks run there, and a relative `file` is looked for there.
     pub working_dir: PathBuf,
     pub taps: Arc<dyn TapSource>,
+    /// Of the run: a `port` check looks among its members.
+    pub group: Arc<Group>,
+    /// The numbers of the instance's ports, by name.
+    pub ports: BTreeMap<String, u16>,
 }
 
 impl fmt::Debug for Surroundings {
@@ -69,6 +74,10 @@ enum Kind {
     },
     File(PathBuf),
     Log(Tap),
+    Port {
+        port: u16,
+        group: Arc<Group>,
+    },
 }
 
 impl Prober {
@@ -97,7 +106,14 @@ impl Prober {
                 let pattern = regex::bytes::Regex::new(&pattern.0)?;
                 Kind::Log(surroundings.taps.tap(surroundings.run, pattern))
             }
-            Check::Port(_) | Check::Notify => {
+            Check::Port(name) => {
+                let port = surroundings.ports.get(name).copied();
+                Kind::Port {
+                    port: port.ok_or_else(|| ProbeError::NoPort(name.clone()))?,
+                    group: Arc::clone(&surroundings.group),
+                }
+            }
+            Check::Notify => {
                 return Err(ProbeError::Unsupported(probe.check.kind()));
             }
         };
@@ -166,6 +182,7 @@ impl Prober {
                     command,
                 } => return exec::check(containment, command, self.timeout).await,
                 Kind::File(path) => file::check(path).await,
+                Kind::Port { port, group } => port::check(*port, group).await,
                 // Reported by `run` itself.
                 Kind::Log(tap) if tap.has_matched() => ProbeResult::Success,
                 Kind::Log(_) => ProbeResult::Failure("no line has matched".to_owned()),
@@ -174,7 +191,9 @@ impl Prober {
         // A command is given its own end first, so that it can be reported with its words.
         let limit = match self.kind {
             Kind::Exec { .. } => self.timeout.saturating_mul(2),
-            Kind::Http(_) | Kind::Tcp { .. } | Kind::File(_) | Kind::Log(_) => self.timeout,
+            Kind::Http(_) | Kind::Tcp { .. } | Kind::File(_) | Kind::Log(_) | Kind::Port { .. } => {
+                self.timeout
+            }
         };
         timeout(limit, check)
             .await

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::deadlines::Deadlines;
 use super::handle::{Answered, Handle};
 use super::host::Host;
+use super::listening::Listening;
 use super::publisher::Publisher;
 use crate::domain;
 use crate::domain::admission::{Answer, Denial};
@@ -47,6 +48,7 @@ pub(super) fn spawn<H: Host>(
         started,
         plan,
         recorder: publisher.recorder(),
+        listening: Listening::default(),
     };
     let event_loop = EventLoop {
         set,

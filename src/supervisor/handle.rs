@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::event_loop::Incoming;
+use super::listening::Listening;
 use crate::domain::admission::Answer;
 use crate::domain::change::{Change, What};
 use crate::domain::event::Command;
 use crate::domain::id::Revision;
+use crate::domain::listening::UnitPorts;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time;
@@ -37,6 +39,7 @@ pub struct Handle {
     pub(super) started: tokio::time::Instant,
     pub(super) plan: watch::Receiver<Arc<Plan>>,
     pub(super) recorder: Arc<Mutex<Recorder>>,
+    pub(super) listening: Listening,
 }
 
 impl Handle {
@@ -79,6 +82,11 @@ impl Handle {
         let recorder = self.recorder.lock();
         let recorder = recorder.unwrap_or_else(PoisonError::into_inner).clone();
         recorder.timeline(&self.plan.borrow())
+    }
+
+    /// Where the units listen now.
+    pub async fn listening(&self) -> Vec<UnitPorts> {
+        self.listening.look().await
     }
 
     /// The time in the stack. A snapshot's own is that of the last event before it.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::event_loop::Incoming;
+use super::listening::Listening;
 use super::runner::{self, Ask, Tools};
 use crate::contain::{Containment, Scope as ContainScope};
 use crate::domain::effect::Scope;
@@ -45,6 +46,7 @@ impl Runners {
         containment: Containment,
         store: MemoryStore,
         environment: Vec<(OsString, OsString)>,
+        listening: Listening,
     ) -> Self {
         Self {
             inbox,
@@ -52,6 +54,7 @@ impl Runners {
                 containment,
                 store,
                 environment,
+                listening,
             }),
             runs: HashMap::new(),
         }

@@ -17,6 +17,8 @@ mod deadlines;
 mod event_loop;
 mod handle;
 mod host;
+mod listening;
+mod ports;
 mod publisher;
 mod request;
 mod runner;
@@ -35,6 +37,8 @@ use crate::logs::MemoryStore;
 
 pub use handle::{Answered, Gone, Handle};
 use host::Runners;
+use listening::Listening;
+pub use ports::AutoPorts;
 
 /// What a stack runs with.
 #[derive(Debug)]
@@ -51,14 +55,21 @@ pub struct Settings {
 
 /// Starts a stack, and returns at once. Must be called within a tokio runtime.
 #[must_use]
-pub fn start(settings: Settings) -> Handle {
+pub fn start(mut settings: Settings) -> Handle {
+    let name = settings.plan.name().into();
+    settings.environment.push(("PK_STACK".into(), name));
     let set = UnitSet::new(&settings.plan, settings.options, settings.seed);
-    event_loop::spawn(set, |inbox| {
+    let listening = Listening::default();
+    let shared = listening.clone();
+    let mut handle = event_loop::spawn(set, |inbox| {
         Runners::new(
             inbox,
             settings.containment,
             settings.store,
             settings.environment,
+            shared,
         )
-    })
+    });
+    handle.listening = listening;
+    handle
 }

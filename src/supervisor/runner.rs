@@ -9,7 +9,7 @@
 //! It alone holds the group, the pipes and the probes of its run. It reports, and never
 //! decides: when to signal, to kill or to stop probing it is told.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::future::pending;
 use std::sync::Arc;
@@ -20,7 +20,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::event_loop::{Incoming, report};
-use super::request;
+use super::listening::Listening;
+use super::{ports, request};
 use crate::contain::{
     Containment, Group, HelperEnd, Output, Pipe, Running, Scope, SpawnError, run_helper,
 };
@@ -41,6 +42,7 @@ pub(super) struct Tools {
     pub containment: Containment,
     pub store: MemoryStore,
     pub environment: Vec<(OsString, OsString)>,
+    pub listening: Listening,
 }
 
 /// What a runner is asked.
@@ -76,6 +78,8 @@ pub(super) fn spawn(
     let mut runner = Runner {
         run,
         group_name: name.to_string(),
+        replica: request::replica(name, &spec),
+        ports: BTreeMap::new(),
         spec,
         tools,
         environment,
@@ -116,6 +120,10 @@ impl Drop for LastWord {
 struct Runner {
     run: RunId,
     group_name: String,
+    /// Its number among the replicas.
+    replica: Option<u32>,
+    /// The numbers of its ports, by name.
+    ports: BTreeMap<String, u16>,
     spec: Arc<UnitSpec>,
     tools: Arc<Tools>,
     environment: Vec<(OsString, OsString)>,
@@ -144,14 +152,21 @@ impl Drop for Probing {
 impl Runner {
     /// The whole life of the run; its last fact.
     async fn live(&mut self) -> Fact {
-        if let Err(error) = self.ready_probes() {
+        if let Err(error) = self.ready_ports().await {
             return Fact::SpawnFailed { error };
         }
         let group = Arc::new(self.tools.containment.named_group(&self.group_name));
+        if let Err(error) = self.ready_probes(&group) {
+            return Fact::SpawnFailed { error };
+        }
         let mut running = match self.execute(&group).await {
             Ok(running) => running,
             Err(error) => return Fact::SpawnFailed { error },
         };
+        let listening = self
+            .tools
+            .listening
+            .enter(self.run, &self.group_name, &group);
         let (stop_pumps, stopped) = watch::channel(false);
         let mut pumps = JoinSet::new();
         for output in running.take_outputs() {
@@ -172,6 +187,7 @@ impl Runner {
             self.pause(&group).await;
         }
 
+        drop(listening);
         self.probes.clear();
         stop_pumps.send_replace(true);
         let drained = timeout(DRAIN_LIMIT, async {
@@ -271,14 +287,35 @@ impl Runner {
         self.report(Fact::Survivors(members));
     }
 
+    /// Which ports this instance has, and that nobody else listens there.
+    async fn ready_ports(&mut self) -> Result<(), String> {
+        if self.spec.ports.is_empty() {
+            return Ok(());
+        }
+        let (spec, replica) = (Arc::clone(&self.spec), self.replica);
+        let looked = tokio::task::spawn_blocking(move || {
+            let ports = ports::of_instance(&spec, replica);
+            (ports::taken(&ports), ports)
+        });
+        let (taken, ports) = looked.await.map_err(|error| error.to_string())?;
+        if let Some(taken) = taken {
+            return Err(taken);
+        }
+        request::add_ports(&mut self.environment, &self.spec, &ports);
+        self.ports = ports;
+        Ok(())
+    }
+
     /// Made before the spawn, so that a `log` probe misses no line.
-    fn ready_probes(&mut self) -> Result<(), String> {
+    fn ready_probes(&mut self, group: &Arc<Group>) -> Result<(), String> {
         let surroundings = Surroundings {
             run: self.run,
             containment: self.tools.containment.clone(),
             environment: self.environment.clone(),
             working_dir: self.spec.working_dir.clone(),
             taps: Arc::new(self.tools.store.clone()),
+            group: Arc::clone(group),
+            ports: self.ports.clone(),
         };
         for role in ProbeRole::ALL {
             if let Some(probe) = probe_of(&self.spec, role) {
