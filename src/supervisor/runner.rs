@@ -208,13 +208,40 @@ impl Runner {
         Fact::Reaped
     }
 
-    /// Spawning holds its thread up until exec is done, so it has one of its own.
-    async fn execute(&self, group: &Arc<Group>) -> Result<Running, String> {
+    /// Spawning holds its thread up until exec is done, so it has one of its own. An exec may
+    /// hang (a file system that does not answer): a kill ends it, everything else that is
+    /// asked meanwhile is done when it is over.
+    async fn execute(&mut self, group: &Arc<Group>) -> Result<Running, String> {
         let request = request::spawn_request(&self.spec, &self.environment);
-        let group = Arc::clone(group);
-        let spawned = tokio::task::spawn_blocking(move || group.spawn(&request)).await;
+        let spawning = Arc::clone(group);
+        let mut spawned = tokio::task::spawn_blocking(move || spawning.spawn(&request));
+        let mut later = Vec::new();
+        let mut heard = true;
+        let spawned = loop {
+            let survivors = self.name_survivors_at;
+            tokio::select! {
+                spawned = &mut spawned => break spawned,
+                ask = self.asked.recv(), if heard => match ask {
+                    Some(Ask::Kill) => self.answer(Ask::Kill, group),
+                    Some(ask) => later.push(ask),
+                    None => {
+                        heard = false;
+                        let _ = group.kill();
+                    }
+                },
+                () = at(survivors) => {
+                    self.name_survivors_at = None;
+                    self.name_survivors(group).await;
+                }
+            }
+        };
         match spawned {
-            Ok(Ok(running)) => Ok(running),
+            Ok(Ok(running)) => {
+                for ask in later {
+                    self.answer(ask, group);
+                }
+                Ok(running)
+            }
             Ok(Err(error)) => Err(spawn_error(&error, &self.spec)),
             Err(_) => Err("the spawn was interrupted".to_owned()),
         }

@@ -67,7 +67,7 @@ pub fn in_a_cgroup() -> Option<Containment> {
 }
 
 /// Past the capture of the test harness.
-fn say(line: &str) {
+pub fn say(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 

@@ -180,7 +180,17 @@ async fn what_is_used_is_counted(containment: Containment) {
             .is_ok_and(|c| c == "sleep\n")
     })
     .await;
-    let stats = soon(group.stats()).await.unwrap();
+    // A program has its name before it has its memory.
+    let stats = soon(async {
+        loop {
+            let stats = group.stats().await.unwrap();
+            if stats.memory > 100_000 {
+                return stats;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert!(
         stats.cpu >= Duration::from_millis(250),
         "of one that has ended: {stats:?}"

@@ -2,6 +2,8 @@
 
 mod ends;
 mod failures;
+mod hung;
+mod kept;
 mod order;
 mod output;
 mod pipelines;

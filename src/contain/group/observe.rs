@@ -137,15 +137,17 @@ impl Group {
             let rows = pids.into_iter().filter_map(census::row);
             return Ok(rows.filter(|row| !row.zombie).collect());
         }
+        if let Some(keeper) = self.keeper() {
+            // A spawn that hangs holds the lock; nobody is adopted meanwhile.
+            let inner = self.try_lock();
+            let adopted = inner.iter().flat_map(|inner| &inner.adopted);
+            let adopted = adopted.filter_map(Adopted::row);
+            return Ok(keeper.rows().into_iter().chain(adopted).collect());
+        }
         let (number, children, mut rows) = {
             let inner = self.lock();
             let adopted: Vec<Row> = inner.adopted.iter().filter_map(Adopted::row).collect();
             match inner.number() {
-                _ if self.keeper().is_some() => {
-                    drop(inner);
-                    let kept = self.keeper().map(|keeper| keeper.rows());
-                    return Ok(kept.into_iter().flatten().chain(adopted).collect());
-                }
                 Some(number) if !inner.proven_empty => (number, inner.children.len(), adopted),
                 Some(_) | None => return Ok(adopted),
             }
