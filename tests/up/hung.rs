@@ -62,9 +62,14 @@ fn ends_in_time(mechanism: &str) {
     assert_eq!(holder.says(), "asked");
     let began = Instant::now();
     pk.signal(Signal::INT);
-    pk.wait().assert_code(130).assert_shows(&["other > stopped"]);
+    pk.wait()
+        .assert_code(130)
+        .assert_shows(&["other > stopped"]);
     let took = began.elapsed();
-    assert!(took < Duration::from_secs(20), "{took:?}: it was not killed");
+    assert!(
+        took < Duration::from_secs(20),
+        "{took:?}: it was not killed"
+    );
 }
 
 #[test]
