@@ -153,7 +153,7 @@ pub struct Up {
         hide = true
     )]
     pub tui: Option<bool>,
-    /// Of process-compose: detach, which this version does not.
+    /// Of process-compose: `--detach`.
     #[arg(short = 'D', long = "detached", hide = true)]
     pub detached: bool,
     #[command(flatten)]
