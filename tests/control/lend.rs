@@ -168,6 +168,27 @@ fn a_terminal_is_lent_to_a_unit_and_given_back() {
 }
 
 #[test]
+fn lines_are_typed_for_a_unit_that_reads_a_pipe() {
+    let pk = stack();
+    let mut face = OnTerminal::start(&pk, "trap : INT; \"$PK\" attach cat; echo left with $?");
+    face.wait_for("attached to `cat`; ctrl-c detaches, ctrl-d ends its input");
+    // Rubbed out before Enter: the terminal edits the line, and Enter ends it.
+    face.keys("onx\x7fe\r");
+    // Edited and echoed by the terminal, then written by `cat`.
+    face.wait_for("\x08 \x08e\r\none\r\n");
+    face.keys("\x03");
+    face.wait_for("left with 0");
+    face.wait();
+    let mut face = OnTerminal::start(&pk, "\"$PK\" attach cat");
+    face.wait_for("ctrl-d ends its input");
+    face.keys("\x04");
+    face.wait_for("the end");
+    face.wait_for("`cat`: completed");
+    face.wait();
+    pk.pk(["down"]).assert_code(0);
+}
+
+#[test]
 fn stats_are_shown_once_or_live() {
     let pk = stack();
     let ended = pk.pk(["stats"]);
