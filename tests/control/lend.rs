@@ -8,7 +8,7 @@ use crate::harness::{Pk, Running, poll};
 
 const STACK: &str = "\
 services:
-  shell: {command: [sh, -i], environment: {PS1: '> '}, tty: true}
+  shell: {command: [sh, -i], environment: {PS1: '> '}, tty: true, shutdown: {signal: SIGHUP}}
   cat: {command: 'cat; echo the end', stdin: true}
   deaf: {command: sleep 1000}
 ";
