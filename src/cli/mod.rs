@@ -25,6 +25,7 @@ mod graph;
 mod inspect;
 mod launch;
 mod live;
+mod log_store;
 mod output;
 mod process_compose;
 mod resolve;
@@ -46,7 +47,7 @@ use exit::End;
 use output::Output;
 use running::act::Then;
 use running::args::{Awaited, Form};
-use running::{act, attach, logs, reload, show, stats, wait, watch};
+use running::{act, attach, events, logs, reload, show, stats, wait, watch};
 
 use crate::domain::event::Command as Ask;
 
@@ -103,7 +104,7 @@ fn run(cli: &Cli, output: &Output) -> End {
         Command::Attach(args) => attach::attach(place, args.unit.as_deref(), output),
         Command::Ls(args) => show::ls(args, output),
         Command::Logs(args) => logs::logs(place, args, output),
-        Command::Events(args) => logs::events(place, args, output),
+        Command::Events(args) => events::events(place, args, output),
         Command::Start(args) => act::act(place, &args.units, Ask::Start, args.wait.into(), output),
         Command::Stop(args) => {
             let then = Then::Wait(Awaited::Stopped, args.timeout);
