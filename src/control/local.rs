@@ -18,6 +18,7 @@ use crate::domain::spec::Tty;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::{TerminalDenial, TerminalSize};
 use crate::domain::time::Instant;
+use crate::domain::timeline::Timeline;
 use crate::logs::LogSource;
 use crate::supervisor::Handle;
 
@@ -91,6 +92,10 @@ impl ControlPort for LocalPort {
                 None => Err(ReloadError::Port(PortError::Unsupported)),
             }
         })
+    }
+
+    fn timeline(&self) -> Found<'_, Timeline> {
+        Box::pin(async { Ok(self.handle.timeline()) })
     }
 
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {

@@ -31,6 +31,7 @@ use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::{TerminalDenial, TerminalSize};
 use crate::domain::time::Instant;
+use crate::domain::timeline::Timeline;
 use crate::logs::{Gap, LogSource, MemoryStore};
 
 /// How many lines that were there before are brought along.
@@ -249,6 +250,14 @@ fn failed(error: &WireError) -> PortError {
     }
 }
 
+/// What stands under a path.
+pub(super) async fn asked<T: serde::de::DeserializeOwned>(
+    socket: &Path,
+    path: &str,
+) -> Result<T, PortError> {
+    wire::get(socket, path).await.map_err(|e| failed(&e))
+}
+
 pub(super) async fn watched(
     socket: &Path,
     units: &[UnitName],
@@ -258,7 +267,7 @@ pub(super) async fn watched(
         [] => "/v1/watch".to_owned(),
         [..] => format!("/v1/watch?units={}", names.join(",")),
     };
-    wire::get(socket, &path).await.map_err(|e| failed(&e))
+    asked(socket, &path).await
 }
 
 pub(super) async fn why_watched(socket: &Path, path: &Path) -> Result<Why, PortError> {
@@ -279,6 +288,10 @@ impl ControlPort for RemotePort {
 
     fn reload(&self, ask: ReloadAsk) -> ReloadReply<'_> {
         Box::pin(async move { reloaded(wire::post(&self.socket, "/v1/reload", &ask).await) })
+    }
+
+    fn timeline(&self) -> Found<'_, Timeline> {
+        Box::pin(asked(&self.socket, "/v1/timeline"))
     }
 
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {

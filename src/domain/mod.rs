@@ -44,5 +44,6 @@ pub mod stop;
 pub mod terminal;
 pub mod text;
 pub mod time;
+pub mod timeline;
 pub mod verdict;
 pub mod watch;

@@ -58,6 +58,7 @@ pub(super) fn spawn<H: Host>(
         plan,
         looking: Looking::default(),
         terminals: Terminals::default(),
+        recorder: publisher.recorder(),
     };
     let event_loop = EventLoop {
         set,

@@ -1,6 +1,6 @@
 //! What the rest of pk holds of a running stack.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -15,6 +15,7 @@ use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::time;
+use crate::domain::timeline::{Recorder, Timeline};
 use crate::watch::Watcher;
 
 /// The event loop has ended.
@@ -42,6 +43,7 @@ pub struct Handle {
     pub(super) plan: watch::Receiver<Arc<Plan>>,
     pub(super) looking: Looking,
     pub(super) terminals: Terminals,
+    pub(super) recorder: Arc<Mutex<Recorder>>,
 }
 
 impl Handle {
@@ -76,6 +78,14 @@ impl Handle {
     #[must_use]
     pub fn plan(&self) -> Arc<Plan> {
         Arc::clone(&self.plan.borrow())
+    }
+
+    /// How the stack started.
+    #[must_use]
+    pub fn timeline(&self) -> Timeline {
+        let recorder = self.recorder.lock();
+        let recorder = recorder.unwrap_or_else(PoisonError::into_inner).clone();
+        recorder.timeline(&self.plan.borrow())
     }
 
     /// The time in the stack. A snapshot's own is that of the last event before it.

@@ -9,6 +9,7 @@ mod protocol;
 mod reload;
 mod sessions;
 mod shows;
+mod timeline;
 
 use crate::harness::{Pk, Running};
 
