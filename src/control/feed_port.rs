@@ -30,6 +30,7 @@ use super::terminal::{Input, TerminalError, TerminalWatch};
 use super::wire::{Connection, Event, EventStream, WireError};
 use crate::domain::event::Command;
 use crate::domain::id::{InstanceId, UnitName};
+use crate::domain::listening::UnitPorts;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::TerminalSize;
@@ -314,6 +315,10 @@ impl ControlPort for FeedPort {
 
     fn timeline(&self) -> Found<'_, Timeline> {
         Box::pin(async move { self.asked("/v1/timeline").await })
+    }
+
+    fn listening(&self) -> Found<'_, Vec<UnitPorts>> {
+        Box::pin(async move { self.asked("/v1/ports").await })
     }
 
     fn watched(&self, units: Vec<UnitName>) -> Found<'_, Vec<UnitWatch>> {

@@ -12,6 +12,7 @@ use super::terminal::{Input, TerminalWatch};
 use crate::domain::change::What;
 use crate::domain::event::Command;
 use crate::domain::id::{InstanceId, UnitName};
+use crate::domain::listening::UnitPorts;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::{Snapshot, UnitView};
 use crate::domain::spec::Tty;
@@ -96,6 +97,10 @@ impl ControlPort for LocalPort {
 
     fn timeline(&self) -> Found<'_, Timeline> {
         Box::pin(async { Ok(self.handle.timeline()) })
+    }
+
+    fn listening(&self) -> Found<'_, Vec<UnitPorts>> {
+        Box::pin(async { Ok(self.handle.listening().await) })
     }
 
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {

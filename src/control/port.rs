@@ -11,6 +11,7 @@ use super::reload::{ReloadAsk, ReloadError, ReloadReply};
 use super::terminal::{Input, TerminalError, TerminalWatch};
 use crate::domain::event::Command;
 use crate::domain::id::{InstanceId, UnitName};
+use crate::domain::listening::UnitPorts;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::TerminalSize;
@@ -54,6 +55,11 @@ pub trait ControlPort: Send + Sync + std::fmt::Debug {
 
     /// How the stack started.
     fn timeline(&self) -> Found<'_, Timeline> {
+        Box::pin(async { Err(PortError::Unsupported) })
+    }
+
+    /// Where the units really listen now.
+    fn listening(&self) -> Found<'_, Vec<UnitPorts>> {
         Box::pin(async { Err(PortError::Unsupported) })
     }
 

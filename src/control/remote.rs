@@ -27,6 +27,7 @@ use super::wire::{self, EventStream, WireError};
 use crate::domain::admission::Answer;
 use crate::domain::event::Command;
 use crate::domain::id::{InstanceId, UnitName};
+use crate::domain::listening::UnitPorts;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::{TerminalDenial, TerminalSize};
@@ -292,6 +293,10 @@ impl ControlPort for RemotePort {
 
     fn timeline(&self) -> Found<'_, Timeline> {
         Box::pin(asked(&self.socket, "/v1/timeline"))
+    }
+
+    fn listening(&self) -> Found<'_, Vec<UnitPorts>> {
+        Box::pin(asked(&self.socket, "/v1/ports"))
     }
 
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {

@@ -100,6 +100,7 @@ pub(super) fn router(served: Arc<Served>) -> Router {
         .route("/v1/state/stream", get(streams::states))
         .route("/v1/commands", post(command))
         .route("/v1/timeline", get(timeline))
+        .route("/v1/ports", get(listening))
         .route("/v1/reload", post(reload))
         .route("/v1/changes", get(streams::changes_page))
         .route("/v1/changes/stream", get(streams::changes))
@@ -200,6 +201,13 @@ fn unanswered(served: &Served, error: &PortError) -> Problem {
 async fn timeline(State(served): Shared) -> Result<Response, Problem> {
     match served.port.timeline().await {
         Ok(timeline) => Ok(json(&timeline)),
+        Err(error) => Err(unanswered(&served, &error)),
+    }
+}
+
+async fn listening(State(served): Shared) -> Result<Response, Problem> {
+    match served.port.listening().await {
+        Ok(ports) => Ok(json(&ports)),
         Err(error) => Err(unanswered(&served, &error)),
     }
 }

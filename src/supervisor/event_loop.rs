@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::deadlines::Deadlines;
 use super::handle::{Answered, Handle};
 use super::host::Host;
+use super::live_groups::LiveGroups;
 use super::publisher::Publisher;
 use super::stats::Looking;
 use super::terminal::Terminals;
@@ -59,6 +60,7 @@ pub(super) fn spawn<H: Host>(
         looking: Looking::default(),
         terminals: Terminals::default(),
         recorder: publisher.recorder(),
+        groups: LiveGroups::default(),
     };
     let event_loop = EventLoop {
         set,

@@ -10,6 +10,7 @@ mod reload;
 mod sessions;
 mod shows;
 mod timeline;
+mod unit_ports;
 
 use crate::harness::{Pk, Running};
 

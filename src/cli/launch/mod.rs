@@ -38,6 +38,7 @@ use crate::contain::{self, Choice, Guarded, LaunchError, Role};
 use crate::control::{Record, Session};
 use crate::domain::id::UnitName;
 use crate::domain::plan::Plan;
+use crate::supervisor::AutoPorts;
 
 /// What is to be run.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub struct Stack {
     pub wanted: Wanted,
     /// What was said of a file of another tool, to read it again.
     pub foreign: Foreign,
+    /// Who picks the ports that the file leaves to pk.
+    pub ports: Arc<AutoPorts>,
     pub choice: Choice,
     /// The task that all of it is for.
     pub task: Option<String>,
