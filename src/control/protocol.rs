@@ -170,6 +170,10 @@ pub enum ErrorCode {
     NotFound,
     MethodNotAllowed,
     TooLarge,
+    /// So many clients follow the stack that there is no place for another one.
+    TooMany,
+    /// The request did not come in time.
+    TimedOut,
     /// Somebody else's process.
     Forbidden,
     UnknownUnit,
