@@ -172,7 +172,8 @@ impl<H: Host> EventLoop<H> {
 
     fn perform(&mut self) {
         self.publisher.mark(Instant::now());
-        for effect in std::mem::take(&mut self.effects) {
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Spawn { run, name, spec } => self.host.spawn(run, &name, &spec),
                 Effect::StartProbe { run, role } => self.host.start_probe(run, role),
@@ -223,6 +224,8 @@ impl<H: Host> EventLoop<H> {
                 Effect::Finish(_) => self.finished = true,
             }
         }
+        // Emptied, and of use to the next step.
+        self.effects = effects;
     }
 
     fn publish_plan(&self) {
