@@ -72,6 +72,7 @@ async fn page(served: &Served, query: &LogQuery) -> Result<Response, Problem> {
     let max = query.max.unwrap_or(MAX_LINES).min(MAX_LINES);
     let deadline = tokio::time::Instant::now() + wait.min(MAX_WAIT);
     let mut wake = logs.wake();
+    let mut room = None;
     let mut snapshots = served.port.snapshots();
     loop {
         wake.borrow_and_update();
@@ -80,6 +81,9 @@ async fn page(served: &Served, query: &LogQuery) -> Result<Response, Problem> {
         let page = read(&*logs, &mut cursor, max);
         if !page.is_empty() || ended || max == 0 {
             return Ok(json(&written(&page, &cursor, ended, &served.snapshot())));
+        }
+        if wait > Duration::ZERO && room.is_none() {
+            room = Some(served.follow()?);
         }
         tokio::select! {
             result = wake.changed() => if result.is_err() {

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::deadlines::Deadlines;
 use super::handle::{Answered, Handle};
 use super::host::Host;
+use super::live_groups::LiveGroups;
 use super::publisher::Publisher;
 use super::stats::Looking;
 use super::terminal::Terminals;
@@ -58,6 +59,8 @@ pub(super) fn spawn<H: Host>(
         plan,
         looking: Looking::default(),
         terminals: Terminals::default(),
+        recorder: publisher.recorder(),
+        groups: LiveGroups::default(),
     };
     let event_loop = EventLoop {
         set,
