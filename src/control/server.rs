@@ -215,12 +215,15 @@ impl Clients {
     }
 }
 
+/// `closed`: tells a client of the socket to go; none for a face's own connection, which it
+/// asks through whenever a person wants something, be that hours later.
 async fn converse(stream: UnixStream, router: Router, closed: Option<watch::Receiver<bool>>) {
     let service = TowerToHyperService::new(router);
+    let patience = closed.is_some().then_some(HEADERS);
     let mut connection = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEADERS)
+            .header_read_timeout(patience)
             .serve_connection(TokioIo::new(stream), service)
     );
     tokio::select! {
