@@ -286,6 +286,10 @@ impl LogSource for DiskStore {
         catalog::search(&|with| self.get(with), search, keep)
     }
 
+    fn place(&self) -> Option<&Path> {
+        Some(&self.run.path)
+    }
+
     fn taken(&self) -> u64 {
         self.shared.queue.taken()
     }
