@@ -1,6 +1,9 @@
 //! What is kept on disk of what units write, seen through `pk logs`: of runs that go on, that
 //! have ended, and that were killed.
 
+mod faults;
+mod integrity;
+
 use std::process::{Command, Output, Stdio};
 
 use crate::harness::{Pk, poll};

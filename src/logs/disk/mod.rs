@@ -124,6 +124,8 @@ impl DiskStore {
             folder: run.path.clone(),
             head: run.head,
             budget: budget.disk,
+            free: rustix::fs::statvfs(folder)
+                .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
             runs: runs::Runs::default(),
             copies: copy::Copies::default(),
             files: HashMap::new(),
