@@ -23,9 +23,12 @@ const RUN: RunId = RunId {
 };
 
 fn surroundings() -> Surroundings {
+    let containment = Containment::detect().unwrap();
     Surroundings {
         run: RUN,
-        containment: Containment::detect().unwrap(),
+        group: Arc::default(),
+        ports: BTreeMap::new(),
+        containment,
         environment: vec![("GREETING".into(), "hello".into())],
         working_dir: "/usr".into(),
         options: pk::contain::SpawnOptions::default(),

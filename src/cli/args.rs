@@ -72,6 +72,7 @@ pub enum Command {
     #[command(subcommand)]
     Watch(running::Watch),
     Reload(running::Reload),
+    Timeline(running::Timeline),
     Check(Check),
     Convert(Convert),
     /// Show the file as pk understands it: merged, filled in, secrets masked.
@@ -357,6 +358,10 @@ pub struct Graph {
 pub enum GraphForm {
     /// For reading: each unit under what it waits for.
     Tree,
+    /// For Graphviz: `pk graph --format dot | dot -Tsvg`.
+    Dot,
+    /// For Markdown that draws Mermaid.
+    Mermaid,
     /// For programs: nodes and edges.
     Json,
 }

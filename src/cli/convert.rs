@@ -14,7 +14,7 @@ use crate::config::foreign::Format;
 pub fn convert(place: &Place, args: &args::Convert, output: &Output) -> End {
     let mut place = place.clone();
     place.files.extend(args.file.clone());
-    let loaded = match foreign::load(&place, &foreign::meant(&args.foreign), output) {
+    let loaded = match foreign::load(&place, &foreign::meant(&args.foreign), None, output) {
         Ok(loaded) => loaded,
         Err(end) => return end,
     };

@@ -15,6 +15,7 @@ use crate::config::{Loaded, Unhonoured};
 use crate::contain::{Containment, HelperEnd, StageRequest, run_helper};
 use crate::domain::exit::ExitStatus;
 use crate::domain::plan::Plan;
+use crate::supervisor::AutoPorts;
 
 /// How long a command that gives a variable may take.
 const ENV_COMMAND_LIMIT: Duration = Duration::from_secs(2);
@@ -32,8 +33,13 @@ pub fn meant(args: &args::Foreign) -> Foreign {
 }
 
 /// Loads a file whose variables may come from commands, which are not run yet.
-pub fn load(place: &Place, foreign: &Foreign, output: &Output) -> Result<Loaded, End> {
-    let loaded = stack::load_with(place, foreign, output)?;
+pub fn load(
+    place: &Place,
+    foreign: &Foreign,
+    ports: Option<&AutoPorts>,
+    output: &Output,
+) -> Result<Loaded, End> {
+    let loaded = stack::load_with(place, foreign, ports, output)?;
     let refuse = |what: &str, help: &str| {
         output.error(what, Some(help));
         Err(End::Usage)
@@ -66,6 +72,7 @@ pub fn with_commands(
     loaded: &Loaded,
     place: &Place,
     foreign: &mut Foreign,
+    ports: &AutoPorts,
     containment: &Containment,
     output: &Output,
 ) -> Result<Loaded, End> {
@@ -83,7 +90,7 @@ pub fn with_commands(
         }
     };
     foreign.outputs = Some(outputs);
-    stack::load_quietly(place, foreign, output)
+    stack::load_quietly(place, foreign, Some(ports), output)
 }
 
 async fn run_all(

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::args::{GraphForm, Place};
 use super::exit::End;
+use super::graph_text;
 use super::output::Output;
 use super::stack;
 use crate::domain::graph::UnitIndex;
@@ -16,6 +17,8 @@ pub fn graph(place: &Place, form: GraphForm, output: &Output) -> End {
     match stack::load(place, output) {
         Ok(loaded) => output.print(&match form {
             GraphForm::Tree => tree(&loaded.plan),
+            GraphForm::Dot => graph_text::dot(&loaded.plan),
+            GraphForm::Mermaid => graph_text::mermaid(&loaded.plan),
             GraphForm::Json => format!("{:#}\n", to_json(&loaded.plan)),
         }),
         Err(end) => end,

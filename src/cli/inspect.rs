@@ -10,7 +10,7 @@ use crate::config::{self, Loaded};
 use crate::domain::spec::UnitKind;
 
 pub fn check(place: &Place, args: &args::Foreign, output: &Output) -> End {
-    match foreign::load(place, &foreign::meant(args), output) {
+    match foreign::load(place, &foreign::meant(args), None, output) {
         Ok(loaded) => output.print(&checked(place, &loaded)),
         Err(end) => end,
     }
@@ -22,7 +22,7 @@ pub fn dry_run(place: &Place, args: &args::Foreign, output: &Output) -> End {
         strict: true,
         ..foreign::meant(args)
     };
-    match foreign::load(place, &foreign, output) {
+    match foreign::load(place, &foreign, None, output) {
         Ok(loaded) => output.print(&checked(place, &loaded)),
         Err(end) => end,
     }

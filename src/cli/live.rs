@@ -55,8 +55,8 @@ pub fn up_judged(
     };
     let selection = stack.wanted.options.selection.clone();
     let name = stack.wanted.plan.name();
-    let foreign = stack.foreign.clone();
-    match Files::new(place, foreign, stack.path.clone(), name, selection) {
+    let (foreign, ports) = (stack.foreign.clone(), Arc::clone(&stack.ports));
+    match Files::new(place, foreign, ports, stack.path.clone(), name, selection) {
         Ok(files) => stack.files = Some(Arc::new(files)),
         Err(message) => {
             output.error(&message, None);
@@ -131,13 +131,14 @@ fn prepare(
     output: &Output,
     resolve: impl FnOnce(Arc<Plan>) -> Result<Wanted, Vec<Mistake>>,
 ) -> Result<Stack, End> {
-    let mut loaded = foreign::load(place, &meant, output)?;
+    let ports = stack::ports_of(place, output)?;
+    let mut loaded = foreign::load(place, &meant, Some(&ports), output)?;
     if !loaded.env_commands.is_empty() {
         let containment = Containment::choose(hold.containment.into()).map_err(|error| {
             output.error(&error.to_string(), None);
             End::Failed
         })?;
-        loaded = foreign::with_commands(&loaded, place, &mut meant, &containment, output)?;
+        loaded = foreign::with_commands(&loaded, place, &mut meant, &ports, &containment, output)?;
     }
     if let Some(note) = stack::passed_over(&loaded) {
         output.note(&note);
@@ -167,6 +168,7 @@ fn prepare(
         return Err(End::Usage);
     }
     Ok(Stack {
+        ports,
         file,
         path,
         wanted,

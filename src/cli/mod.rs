@@ -22,6 +22,7 @@ mod explain;
 mod face_config;
 mod foreign;
 mod graph;
+mod graph_text;
 mod inspect;
 mod launch;
 mod live;
@@ -47,7 +48,7 @@ use exit::End;
 use output::Output;
 use running::act::Then;
 use running::args::{Awaited, Form};
-use running::{act, attach, events, logs, reload, show, stats, wait, watch};
+use running::{act, attach, events, logs, reload, show, stats, timeline, wait, watch};
 
 use crate::domain::event::Command as Ask;
 
@@ -129,6 +130,7 @@ fn run(cli: &Cli, output: &Output) -> End {
         Command::Stats(args) => stats::stats(place, args, output),
         Command::Watch(args) => watch::watch(place, args, output),
         Command::Reload(args) => reload::ask(place, *args, output),
+        Command::Timeline(args) => timeline::timeline(place, *args, output),
         Command::Completions(args) => {
             let mut text = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "pk", &mut text);

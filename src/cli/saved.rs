@@ -18,6 +18,7 @@ use crate::config::foreign::Foreign;
 use crate::config::{self, Diagnostic, Request, diagnostic};
 use crate::control::{BadFiles, LocalPort, Read, Reload};
 use crate::domain::plan::Selection;
+use crate::supervisor::AutoPorts;
 
 /// How long no file may have been written until they are read: an editor saves in steps.
 const QUIET: Duration = Duration::from_millis(100);
@@ -36,6 +37,8 @@ pub struct Files {
     /// Of the stack.
     name: String,
     selection: Selection,
+    /// What was picked before stays.
+    ports: Arc<AutoPorts>,
     /// All files that were read the last time, right or wrong.
     read: Mutex<BTreeSet<PathBuf>>,
 }
@@ -46,6 +49,7 @@ impl Files {
     pub fn new(
         place: &Place,
         foreign: Foreign,
+        ports: Arc<AutoPorts>,
         main: PathBuf,
         name: &str,
         selection: Selection,
@@ -57,6 +61,7 @@ impl Files {
             main,
             name: name.to_owned(),
             selection,
+            ports,
         })
     }
 
@@ -76,7 +81,7 @@ impl Files {
 
 impl Reload for Files {
     fn read(&self) -> Result<Read, BadFiles> {
-        let loaded = match config::load_with(&self.request, &self.foreign) {
+        let loaded = match stack::load_to_run(&self.request, &self.foreign, &self.ports) {
             Ok(loaded) => loaded,
             Err(report) => {
                 self.remember(report.sources.iter());

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::args::Place;
 use super::exit::End;
@@ -9,15 +10,22 @@ use super::output::{Output, reason};
 use crate::config::foreign::Foreign;
 use crate::config::{self, Loaded, Report, Request};
 use crate::domain::plan::Plan;
+use crate::supervisor::AutoPorts;
 
 /// Loads the file and shows its warnings, or shows every error.
 pub fn load(place: &Place, output: &Output) -> Result<Loaded, End> {
-    load_with(place, &Foreign::default(), output)
+    load_with(place, &Foreign::default(), None, output)
 }
 
-/// The same, with what was said of files of other tools.
-pub fn load_with(place: &Place, foreign: &Foreign, output: &Output) -> Result<Loaded, End> {
-    let loaded = load_quietly(place, foreign, output)?;
+/// The same, with what was said of files of other tools, and who picks ports for what is to
+/// run here.
+pub fn load_with(
+    place: &Place,
+    foreign: &Foreign,
+    ports: Option<&AutoPorts>,
+    output: &Output,
+) -> Result<Loaded, End> {
+    let loaded = load_quietly(place, foreign, ports, output)?;
     if !loaded.warnings.is_empty() {
         let color = output.err.has_color();
         let warnings = config::diagnostic::render(&loaded.warnings, &loaded.sources, color);
@@ -27,11 +35,59 @@ pub fn load_with(place: &Place, foreign: &Foreign, output: &Output) -> Result<Lo
 }
 
 /// Loads the file again whose warnings were shown.
-pub fn load_quietly(place: &Place, foreign: &Foreign, output: &Output) -> Result<Loaded, End> {
-    read(place, foreign, output)?.map_err(|report| {
+pub fn load_quietly(
+    place: &Place,
+    foreign: &Foreign,
+    ports: Option<&AutoPorts>,
+    output: &Output,
+) -> Result<Loaded, End> {
+    let request = asked(place, output)?;
+    let read = match ports {
+        Some(ports) => load_to_run(&request, foreign, ports),
+        None => config::load_with(&request, foreign),
+    };
+    read.map_err(|report| {
         output.complain(&render(&report, output));
         End::Usage
     })
+}
+
+/// Loads what is to run, with the numbers that `ports` picks.
+pub fn load_to_run(
+    request: &Request,
+    foreign: &Foreign,
+    ports: &AutoPorts,
+) -> Result<Loaded, Report> {
+    let pick = |unit: &str, port: &str| ports.pick(unit, port);
+    config::load_to_run(request, foreign, &pick)
+}
+
+/// Who picks the ports of the stack at that place.
+pub fn ports_of(place: &Place, output: &Output) -> Result<Arc<AutoPorts>, End> {
+    let folder = checkout(&asked(place, output)?);
+    Ok(Arc::new(AutoPorts::new(&folder)))
+}
+
+fn asked(place: &Place, output: &Output) -> Result<Request, End> {
+    request(place).map_err(|message| {
+        output.error(&message, None);
+        End::Usage
+    })
+}
+
+/// The folder of the main file, from wherever it is looked for.
+fn checkout(request: &Request) -> PathBuf {
+    let file = match request.files.first() {
+        Some(file) => Some(request.folder.join(file)),
+        None => config::discover::discover(&request.folder)
+            .ok()
+            .map(|found| found.taken),
+    };
+    let folder = file
+        .as_deref()
+        .and_then(Path::parent)
+        .unwrap_or(&request.folder);
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
 }
 
 /// All diagnostics and how many errors they are.
@@ -42,14 +98,6 @@ fn render(report: &Report, output: &Output) -> String {
         text.push_str(&format!("{errors} errors\n"));
     }
     text
-}
-
-fn read(place: &Place, foreign: &Foreign, output: &Output) -> Result<Result<Loaded, Report>, End> {
-    let request = request(place).map_err(|message| {
-        output.error(&message, None);
-        End::Usage
-    })?;
-    Ok(config::load_with(&request, foreign))
 }
 
 /// Loads the plan again; what is wrong comes back in one line.

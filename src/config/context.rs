@@ -48,8 +48,13 @@ pub(super) struct Cx<'a> {
     pub env_files: FxHashMap<PathBuf, Rc<EnvMap>>,
     /// Regular expressions that were proved valid.
     pub patterns: FxHashSet<Arc<str>>,
+    /// Picks the numbers of ports that are left to pk.
+    pub picker: Option<&'a PortPicker<'a>>,
     suggestions: u32,
 }
+
+/// From a unit and the name of one of its ports to a number.
+pub type PortPicker<'a> = dyn Fn(&str, &str) -> Option<u16> + 'a;
 
 impl<'a> Cx<'a> {
     pub(super) fn new(sources: Sources, os: &'a BTreeMap<String, String>) -> Self {
@@ -64,8 +69,13 @@ impl<'a> Cx<'a> {
             listed: FxHashSet::default(),
             env_files: FxHashMap::default(),
             patterns: FxHashSet::default(),
+            picker: None,
             suggestions: 0,
         }
+    }
+
+    pub(super) fn pick(&self, unit: &str, port: &str) -> Option<u16> {
+        self.picker.and_then(|pick| pick(unit, port))
     }
 
     pub(super) fn say(&mut self, diagnostic: Diagnostic) {
@@ -113,6 +123,7 @@ impl<'a> Cx<'a> {
             variables: &self.variables,
             ports: &self.ports,
             units: self.units.as_ref(),
+            picker: self.picker,
             depth: 0,
         }
     }
@@ -147,6 +158,7 @@ struct Scope<'a> {
     variables: &'a EnvMap,
     ports: &'a PortTable,
     units: Option<&'a FxHashSet<Arc<str>>>,
+    picker: Option<&'a PortPicker<'a>>,
     /// Ports looked up on the way here.
     depth: u8,
 }
@@ -199,8 +211,9 @@ impl Names for Scope<'_> {
             );
         };
         if &*scalar.text == "auto" {
-            // Allocated when the stack starts; until then any number is as good.
-            return Ok("0".to_owned());
+            // Where nothing is to run any number is as good.
+            let number = self.picker.and_then(|pick| pick(unit, port));
+            return Ok(number.unwrap_or(0).to_string());
         }
         let scope = Scope {
             variables: &entry.variables,

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use super::context::Cx;
-use super::raw::policy::RawPort;
 use super::raw::probe::{RawHttp, RawProbe};
 use super::raw::unit::RawUnit;
 use super::source::{Place, Span};
@@ -16,7 +15,7 @@ use crate::domain::spec::{Check, UnitSpec};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unhonoured {
     pub unit: Arc<str>,
-    /// As in `ports: auto`, `readiness.port`.
+    /// As in `readiness.notify`.
     pub key: String,
     pub span: Span,
     pub place: Place,
@@ -52,11 +51,6 @@ pub(super) fn collect(unit: &Arc<str>, raw: &RawUnit, cx: &Cx<'_>, out: &mut Vec
     add("on", raw.on.as_ref().map(|f| f.key));
     let foreground = raw.foreground.as_ref().filter(|flag| flag.0);
     add("foreground", foreground.map(|f| f.key));
-    for row in raw.ports.iter().flat_map(|table| &table.0) {
-        if row.value == RawPort::Auto {
-            add("ports: auto", Some(row.span));
-        }
-    }
     for (role, probe) in [
         ("readiness", &raw.readiness),
         ("liveness", &raw.liveness),
@@ -72,7 +66,6 @@ pub(super) fn collect(unit: &Arc<str>, raw: &RawUnit, cx: &Cx<'_>, out: &mut Vec
 
 fn probe_keys(probe: &RawProbe) -> Vec<(&'static str, Span)> {
     let mut keys = Vec::new();
-    keys.extend(probe.port.as_ref().map(|f| ("port", f.key)));
     let notify = probe.notify.as_ref().filter(|flag| flag.0);
     keys.extend(notify.map(|f| ("notify", f.key)));
     if let Some(http) = &probe.http {

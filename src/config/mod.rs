@@ -53,6 +53,7 @@ use std::sync::Arc;
 use crate::domain::id::UnitName;
 use crate::domain::plan::Plan;
 use context::Cx;
+pub use context::PortPicker;
 pub use diagnostic::{Diagnostic, Kind, Report, Severity};
 use foreign::{EnvCommand, Foreign, Format, Read};
 pub use honoured::Unhonoured;
@@ -112,8 +113,31 @@ pub fn load(request: &Request) -> Result<Loaded, Report> {
 ///
 /// As [`load`].
 pub fn load_with(request: &Request, foreign: &Foreign) -> Result<Loaded, Report> {
+    read_all(request, foreign, None)
+}
+
+/// The same for a stack that is to run: ports that are left to pk get the numbers that
+/// `picker` has for them.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_to_run(
+    request: &Request,
+    foreign: &Foreign,
+    picker: &PortPicker<'_>,
+) -> Result<Loaded, Report> {
+    read_all(request, foreign, Some(picker))
+}
+
+fn read_all(
+    request: &Request,
+    foreign: &Foreign,
+    picker: Option<&PortPicker<'_>>,
+) -> Result<Loaded, Report> {
     let mut cx = Cx::new(Sources::new(&request.folder), &request.environment);
     cx.unreadable = Some(&request.unreadable);
+    cx.picker = picker;
     let mut format = Format::Native;
     let mut passed_over = Vec::new();
     let mut paths = Vec::new();

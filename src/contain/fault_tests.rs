@@ -66,7 +66,7 @@ fn children() -> String {
     let all = std::fs::read_to_string("/proc/thread-self/children").unwrap();
     let is_run = |pid: &&str| {
         let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        name.trim() != "pk-zygote"
+        name.trim() != "run-zygote"
     };
     all.split_whitespace().filter(is_run).collect()
 }

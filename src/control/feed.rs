@@ -21,7 +21,7 @@ use axum::response::Response;
 use axum::response::sse::Event;
 use futures_util::stream;
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::history::Head;
 use super::log_pages;
@@ -52,6 +52,7 @@ struct Feed {
     /// Lines that were read and not yet sent.
     lines: VecDeque<LogLine>,
     phase: Phase,
+    _room: OwnedSemaphorePermit,
 }
 
 /// What is sent next.
@@ -86,6 +87,7 @@ pub(super) async fn feed(
     asked: Result<Asked<FeedQuery>, Problem>,
 ) -> Result<Response, Problem> {
     let query = asked?.0;
+    let room = served.follow()?;
     let from_start = query.from_start;
     let head = served.history.head();
     let logs = served.port.logs();
@@ -110,6 +112,7 @@ pub(super) async fn feed(
         logs,
         served,
         phase: Phase::First { from_start },
+        _room: room,
     };
     Ok(sse(stream::unfold(feed, next)))
 }

@@ -30,10 +30,12 @@ use super::terminal::{Input, TerminalError, TerminalWatch};
 use super::wire::{Connection, Event, EventStream, WireError};
 use crate::domain::event::Command;
 use crate::domain::id::{InstanceId, UnitName};
+use crate::domain::listening::UnitPorts;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::TerminalSize;
 use crate::domain::time::Instant;
+use crate::domain::timeline::Timeline;
 use crate::logs::{
     Archive, Cursor, Extent, Found as Matches, Gap, LogLine, LogSource, MemoryStore, OpenLine,
     Page, Search, Selection, Start,
@@ -193,6 +195,11 @@ impl FeedPort {
         }
     }
 
+    async fn asked<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, PortError> {
+        let socket = self.socket.as_deref().ok_or(PortError::Unsupported)?;
+        remote::asked(socket, path).await
+    }
+
     /// Paths name an instance by its name.
     fn terminal(&self, instance: InstanceId) -> Result<(&PathBuf, UnitName), TerminalError> {
         let socket = self.socket.as_ref().ok_or(TerminalError::Gone)?;
@@ -332,6 +339,14 @@ impl ControlPort for FeedPort {
 
     fn reload(&self, ask: ReloadAsk) -> ReloadReply<'_> {
         Box::pin(async move { remote::reloaded(self.post("/v1/reload", &ask).await) })
+    }
+
+    fn timeline(&self) -> Found<'_, Timeline> {
+        Box::pin(async move { self.asked("/v1/timeline").await })
+    }
+
+    fn listening(&self) -> Found<'_, Vec<UnitPorts>> {
+        Box::pin(async move { self.asked("/v1/ports").await })
     }
 
     fn watched(&self, units: Vec<UnitName>) -> Found<'_, Vec<UnitWatch>> {

@@ -11,7 +11,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::response::sse::Event;
 use futures_util::stream;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::history;
 use super::protocol::{Drawn, ErrorCode, Problem, Typed, Written};
@@ -34,16 +34,19 @@ struct Samples {
     stats: watch::Receiver<Arc<StackStats>>,
     snapshots: Snapshots,
     over: bool,
+    _room: OwnedSemaphorePermit,
 }
 
 /// Each sample, for as long as the client stays.
-pub(super) async fn stats(State(served): Shared) -> Response {
+pub(super) async fn stats(State(served): Shared) -> Result<Response, Problem> {
+    let room = served.follow()?;
     let samples = Samples {
         stats: served.port.stats(),
         snapshots: served.port.snapshots(),
         over: false,
+        _room: room,
     };
-    sse(stream::unfold(samples, next_sample))
+    Ok(sse(stream::unfold(samples, next_sample)))
 }
 
 async fn next_sample(mut samples: Samples) -> Option<(Events, Samples)> {
@@ -68,6 +71,7 @@ struct Watching {
     terminal: TerminalWatch,
     snapshots: Snapshots,
     over: bool,
+    _room: OwnedSemaphorePermit,
 }
 
 /// The screen of an instance, and what comes.
@@ -76,11 +80,13 @@ pub(super) async fn terminal(
     Path(unit): Path<String>,
 ) -> Result<Response, Problem> {
     let id = find(&served, &unit)?;
+    let room = served.follow()?;
     let terminal = served.port.watch_terminal(id).await;
     let watching = Watching {
         terminal: terminal.map_err(|error| denied(&unit, error))?,
         snapshots: served.port.snapshots(),
         over: false,
+        _room: room,
     };
     Ok(sse(stream::unfold(watching, next_of_terminal)))
 }

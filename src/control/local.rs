@@ -12,12 +12,14 @@ use super::terminal::{Input, TerminalWatch};
 use crate::domain::change::What;
 use crate::domain::event::Command;
 use crate::domain::id::{InstanceId, UnitName};
+use crate::domain::listening::UnitPorts;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::{Snapshot, UnitView};
 use crate::domain::spec::Tty;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::{TerminalDenial, TerminalSize};
 use crate::domain::time::Instant;
+use crate::domain::timeline::Timeline;
 use crate::logs::LogSource;
 use crate::supervisor::Handle;
 
@@ -91,6 +93,14 @@ impl ControlPort for LocalPort {
                 None => Err(ReloadError::Port(PortError::Unsupported)),
             }
         })
+    }
+
+    fn timeline(&self) -> Found<'_, Timeline> {
+        Box::pin(async { Ok(self.handle.timeline()) })
+    }
+
+    fn listening(&self) -> Found<'_, Vec<UnitPorts>> {
+        Box::pin(async { Ok(self.handle.listening().await) })
     }
 
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {

@@ -76,6 +76,7 @@ async fn page(served: &Served, query: &LogQuery) -> Result<Response, Problem> {
         false => Vec::new(),
     };
     let mut wake = logs.wake();
+    let mut room = None;
     let mut snapshots = served.port.snapshots();
     loop {
         wake.borrow_and_update();
@@ -91,6 +92,9 @@ async fn page(served: &Served, query: &LogQuery) -> Result<Response, Problem> {
                 open,
                 &served.snapshot(),
             )));
+        }
+        if wait > Duration::ZERO && room.is_none() {
+            room = Some(served.follow()?);
         }
         tokio::select! {
             result = wake.changed() => if result.is_err() {

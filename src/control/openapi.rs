@@ -11,8 +11,10 @@ use super::protocol::{
 };
 use super::record::Record;
 use super::reload::{ReloadAsk, Reloaded};
+use crate::domain::listening::UnitPorts;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::TerminalSize;
+use crate::domain::timeline::Timeline;
 
 /// The document (OpenAPI 3.1).
 #[must_use]
@@ -36,6 +38,12 @@ pub fn openapi() -> Value {
             types, "command",
             "Asks for something. The answer says whether it is taken, not that it is done.",
         ).takes::<Act>().gives::<Taken>().done() },
+        "/v1/timeline": { "get": operation(
+            types, "timeline", "How the stack started: who waited for whom, and for how long.",
+        ).gives::<Timeline>().done() },
+        "/v1/ports": { "get": operation(
+            types, "ports", "Where the processes of each unit really listen now.",
+        ).gives::<Vec<UnitPorts>>().done() },
         "/v1/reload": { "post": operation(
             types, "reload",
             "Goes over to what the files of the stack say now, or shows what that would do. \

@@ -11,10 +11,12 @@ use super::reload::{ReloadAsk, ReloadError, ReloadReply};
 use super::terminal::{Input, TerminalError, TerminalWatch};
 use crate::domain::event::Command;
 use crate::domain::id::{InstanceId, UnitName};
+use crate::domain::listening::UnitPorts;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::TerminalSize;
 use crate::domain::time::Instant;
+use crate::domain::timeline::Timeline;
 use crate::logs::LogSource;
 
 pub use crate::supervisor::{Answered, Backend, Ignored, PathStatus, UnitWatch, Why, WhyUnit};
@@ -49,6 +51,16 @@ pub trait ControlPort: Send + Sync + std::fmt::Debug {
     fn reload(&self, ask: ReloadAsk) -> ReloadReply<'_> {
         let _ = ask;
         Box::pin(async { Err(ReloadError::Port(PortError::Unsupported)) })
+    }
+
+    /// How the stack started.
+    fn timeline(&self) -> Found<'_, Timeline> {
+        Box::pin(async { Err(PortError::Unsupported) })
+    }
+
+    /// Where the units really listen now.
+    fn listening(&self) -> Found<'_, Vec<UnitPorts>> {
+        Box::pin(async { Err(PortError::Unsupported) })
     }
 
     /// The latest state, and each one that follows, coalesced. After the last one, which

@@ -6,6 +6,8 @@
 //!  GET  /v1/state            the whole stack now                       State
 //!  GET  /v1/state/stream     each state that follows (SSE: snapshot, end)
 //!  POST /v1/commands         Act                                       Taken
+//!  GET  /v1/ports            where the units listen                    [UnitPorts]
+//!  GET  /v1/timeline         how the stack started                     Timeline
 //!  POST /v1/reload           ReloadAsk                                 Reloaded
 //!  GET  /v1/changes          what changed, from a place on             ChangesPage
 //!  GET  /v1/changes/stream   each change (SSE: change, resync, end)
@@ -173,6 +175,10 @@ pub enum ErrorCode {
     NotFound,
     MethodNotAllowed,
     TooLarge,
+    /// So many clients follow the stack that there is no place for another one.
+    TooMany,
+    /// The request did not come in time.
+    TimedOut,
     /// Somebody else's process.
     Forbidden,
     UnknownUnit,

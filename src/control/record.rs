@@ -21,6 +21,9 @@ pub struct Record {
     pub version: String,
 }
 
+/// Bytes that a key has at most.
+pub(super) const LONGEST_KEY: usize = 16 + 1 + 16;
+
 impl Record {
     /// Of the stack `name` from `file`, run by this process from now on.
     #[must_use]

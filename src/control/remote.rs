@@ -28,10 +28,12 @@ use super::wire::{self, EventStream, WireError};
 use crate::domain::admission::Answer;
 use crate::domain::event::Command;
 use crate::domain::id::{InstanceId, UnitName};
+use crate::domain::listening::UnitPorts;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::{TerminalDenial, TerminalSize};
 use crate::domain::time::Instant;
+use crate::domain::timeline::Timeline;
 use crate::logs::{Archive, Gap, LogSource, MemoryStore};
 
 /// How many lines that were there before are brought along.
@@ -73,11 +75,16 @@ impl RemotePort {
     /// # Errors
     /// Nobody is there, or nobody that is understood.
     pub async fn connect(socket: PathBuf) -> Result<Self, WireError> {
-        let changes = EventStream::open(&socket, "/v1/changes/stream").await?;
-        let mut states = EventStream::open(&socket, "/v1/state/stream").await?;
-        let first = states.next().await.ok_or(WireError::Gone)?;
-        let state: State = serde_json::from_str(&first.data)
-            .map_err(|error| WireError::Garbled(error.to_string()))?;
+        let changes = place(EventStream::open(&socket, "/v1/changes/stream").await)?;
+        let mut states = place(EventStream::open(&socket, "/v1/state/stream").await)?;
+        let state: State = match &mut states {
+            Some(states) => {
+                let first = states.next().await.ok_or(WireError::Gone)?;
+                serde_json::from_str(&first.data)
+                    .map_err(|error| WireError::Garbled(error.to_string()))?
+            }
+            None => wire::get(&socket, "/v1/state").await?,
+        };
         let met = (state.now, tokio::time::Instant::now());
         let change_sender = broadcast::Sender::new(state.snapshot.changes_at_once());
         let (snapshot_sender, snapshots) = watch::channel(Arc::new(state.snapshot));
@@ -87,10 +94,19 @@ impl RemotePort {
             logs: false,
         }));
         let mut tasks = JoinSet::new();
-        tasks.spawn(follow_states(states, snapshot_sender, pending.subscribe()));
+        match states {
+            Some(states) => {
+                tasks.spawn(follow_states(states, snapshot_sender, pending.subscribe()));
+            }
+            None => {
+                tasks.spawn(ask_for_states(socket.clone(), snapshot_sender));
+            }
+        }
         let done = Arc::clone(&pending);
         tasks.spawn(async move {
-            follow_changes(changes, change_sender).await;
+            if let Some(changes) = changes {
+                follow_changes(changes, change_sender).await;
+            }
             done.send_modify(|pending| pending.changes = false);
         });
         Ok(Self {
@@ -112,6 +128,32 @@ impl RemotePort {
     /// Paths name an instance by its name.
     fn name(&self, instance: InstanceId) -> Result<UnitName, TerminalError> {
         name_of(&self.snapshots.borrow(), instance)
+    }
+}
+
+/// Between two questions where there is no place among those who are told.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// `None`: so many follow the stack that there is no place. Whoever would steer it is not
+/// kept out by that.
+fn place(opened: Result<EventStream, WireError>) -> Result<Option<EventStream>, WireError> {
+    match opened {
+        Ok(stream) => Ok(Some(stream)),
+        Err(WireError::Refused(problem)) if problem.code == ErrorCode::TooMany => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn ask_for_states(socket: PathBuf, snapshots: watch::Sender<Arc<Snapshot>>) {
+    while let Ok(state) = wire::get::<State>(&socket, "/v1/state").await {
+        let over = state.snapshot.verdict.is_some();
+        if state.snapshot.revision > snapshots.borrow().revision {
+            snapshots.send_replace(Arc::new(state.snapshot));
+        }
+        if over {
+            return;
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
     }
 }
 
@@ -258,6 +300,14 @@ fn failed(error: &WireError) -> PortError {
     }
 }
 
+/// What stands under a path.
+pub(super) async fn asked<T: serde::de::DeserializeOwned>(
+    socket: &Path,
+    path: &str,
+) -> Result<T, PortError> {
+    wire::get(socket, path).await.map_err(|e| failed(&e))
+}
+
 pub(super) async fn watched(
     socket: &Path,
     units: &[UnitName],
@@ -267,7 +317,7 @@ pub(super) async fn watched(
         [] => "/v1/watch".to_owned(),
         [..] => format!("/v1/watch?units={}", names.join(",")),
     };
-    wire::get(socket, &path).await.map_err(|e| failed(&e))
+    asked(socket, &path).await
 }
 
 pub(super) async fn why_watched(socket: &Path, path: &Path) -> Result<Why, PortError> {
@@ -288,6 +338,14 @@ impl ControlPort for RemotePort {
 
     fn reload(&self, ask: ReloadAsk) -> ReloadReply<'_> {
         Box::pin(async move { reloaded(wire::post(&self.socket, "/v1/reload", &ask).await) })
+    }
+
+    fn timeline(&self) -> Found<'_, Timeline> {
+        Box::pin(asked(&self.socket, "/v1/timeline"))
+    }
+
+    fn listening(&self) -> Found<'_, Vec<UnitPorts>> {
+        Box::pin(asked(&self.socket, "/v1/ports"))
     }
 
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {

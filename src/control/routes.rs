@@ -4,6 +4,7 @@
 //! [`Problem`]. It must not hold anything of a client from one request to the next.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -13,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::history::History;
 use super::port::{ControlPort, PortError};
@@ -26,6 +28,12 @@ use crate::domain::id::Revision;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Instant;
 
+/// Clients that follow the stack at the same time.
+pub(super) const FOLLOWERS: usize = 384;
+
+/// How long the body of a request may take to come.
+const BODY: Duration = Duration::from_secs(10);
+
 /// What every request is answered from.
 #[derive(Debug)]
 pub(super) struct Served {
@@ -34,6 +42,7 @@ pub(super) struct Served {
     pub history: History,
     /// As the stack was when it began to be served.
     pub first: Arc<Snapshot>,
+    followers: Arc<Semaphore>,
     written: Mutex<Option<(Revision, Arc<RawValue>)>>,
 }
 
@@ -49,8 +58,21 @@ impl Served {
             first,
             // Enough to come back after some such moments.
             history: History::new(life, room, Some(changes)),
+            followers: Arc::new(Semaphore::new(FOLLOWERS)),
             written: Mutex::default(),
         }
+    }
+
+    /// A place for a client that stays, until that is dropped. There are fewer of them than
+    /// connections, so that whoever asks and goes always finds room.
+    pub(super) fn follow(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.followers)
+            .try_acquire_owned()
+            .map_err(|_| {
+                let message = format!("{FOLLOWERS} clients follow this stack already");
+                Problem::new(ErrorCode::TooMany, message)
+                    .hint("try again once one of them has left, or ask without waiting")
+            })
     }
 
     /// The snapshot as JSON: written once, however many ask.
@@ -102,6 +124,8 @@ pub(super) fn router(served: Arc<Served>) -> Router {
         .route("/v1/state", get(state))
         .route("/v1/state/stream", get(streams::states))
         .route("/v1/commands", post(command))
+        .route("/v1/timeline", get(timeline))
+        .route("/v1/ports", get(listening))
         .route("/v1/reload", post(reload))
         .route("/v1/changes", get(streams::changes_page))
         .route("/v1/changes/stream", get(streams::changes))
@@ -199,6 +223,20 @@ fn unanswered(served: &Served, error: &PortError) -> Problem {
     }
 }
 
+async fn timeline(State(served): Shared) -> Result<Response, Problem> {
+    match served.port.timeline().await {
+        Ok(timeline) => Ok(json(&timeline)),
+        Err(error) => Err(unanswered(&served, &error)),
+    }
+}
+
+async fn listening(State(served): Shared) -> Result<Response, Problem> {
+    match served.port.listening().await {
+        Ok(ports) => Ok(json(&ports)),
+        Err(error) => Err(unanswered(&served, &error)),
+    }
+}
+
 async fn reload(
     State(served): Shared,
     ask: Result<Body<ReloadAsk>, Problem>,
@@ -245,6 +283,8 @@ impl IntoResponse for Problem {
             ErrorCode::NotFound | ErrorCode::UnknownUnit => StatusCode::NOT_FOUND,
             ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorCode::TooMany => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::TimedOut => StatusCode::REQUEST_TIMEOUT,
             ErrorCode::Forbidden => StatusCode::FORBIDDEN,
             ErrorCode::ShuttingDown
             | ErrorCode::Ended
@@ -269,9 +309,14 @@ impl<T: serde::de::DeserializeOwned> FromRequest<Arc<Served>> for Body<T> {
         request: axum::extract::Request,
         served: &Arc<Served>,
     ) -> Result<Self, Problem> {
-        match axum::Json::<T>::from_request(request, served).await {
-            Ok(axum::Json(value)) => Ok(Self(value)),
-            Err(rejection) => Err(unread(&rejection)),
+        let read = axum::Json::<T>::from_request(request, served);
+        match tokio::time::timeout(BODY, read).await {
+            Ok(Ok(axum::Json(value))) => Ok(Self(value)),
+            Ok(Err(rejection)) => Err(unread(&rejection)),
+            Err(_) => Err(Problem::new(
+                ErrorCode::TimedOut,
+                "the body of the request did not come in time",
+            )),
         }
     }
 }

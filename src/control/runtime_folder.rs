@@ -46,14 +46,18 @@ pub struct RuntimeFolder {
     path: PathBuf,
 }
 
+/// The longest name of a folder that leaves room for `/pk/` and a socket in the 107 bytes
+/// that Linux has for the address of one.
+const LONGEST: usize = 107 - 4 - super::record::LONGEST_KEY - ".sock".len();
+
 impl RuntimeFolder {
     /// `pk` in the folder that `XDG_RUNTIME_DIR` names, if that is there and ours, which it is
-    /// not after `su`; else one below `/tmp` with the user's number.
+    /// not after `su`, and short enough for the address of a socket in it; else one below `/tmp` with the user's number.
     #[must_use]
     pub fn place(xdg: Option<OsString>) -> PathBuf {
         let own = rustix::process::geteuid().as_raw();
         xdg.map(PathBuf::from)
-            .filter(|path| path.is_absolute())
+            .filter(|path| path.is_absolute() && path.as_os_str().len() <= LONGEST)
             .filter(|path| {
                 let there = fs::metadata(path);
                 there.is_ok_and(|folder| folder.is_dir() && folder.uid() == own)

@@ -33,7 +33,8 @@ use super::record::Record;
 use super::routes::{self, Served};
 use super::session::Session;
 
-/// Connections at the same time; more wait until one ends.
+/// Connections at the same time; more wait until one ends. Those that follow are fewer (see
+/// [`routes`]), and all others end soon.
 const CONNECTIONS: usize = 512;
 
 /// How long a client is given to take what it was answered, at the end.

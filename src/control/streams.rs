@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::history::Head;
 use super::protocol::{ChangesQuery, ErrorCode, Problem};
@@ -33,18 +33,21 @@ struct States {
     served: Arc<Served>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     over: bool,
+    _room: OwnedSemaphorePermit,
 }
 
 /// The state now and each that follows, coalesced as far as the client is slow.
-pub(super) async fn states(State(served): Shared) -> Response {
+pub(super) async fn states(State(served): Shared) -> Result<Response, Problem> {
+    let room = served.follow()?;
     let mut snapshots = served.port.snapshots();
     snapshots.mark_changed();
     let states = States {
         served,
         snapshots,
         over: false,
+        _room: room,
     };
-    sse(stream::unfold(states, next_state))
+    Ok(sse(stream::unfold(states, next_state)))
 }
 
 async fn next_state(mut states: States) -> Option<(Events, States)> {
@@ -73,6 +76,7 @@ struct Place {
     /// What it asked to go on from is not kept.
     lost: bool,
     over: bool,
+    _room: OwnedSemaphorePermit,
 }
 
 /// Each change from now on, or from where the client was (`Last-Event-ID`, or `after`).
@@ -81,6 +85,7 @@ pub(super) async fn changes(
     headers: HeaderMap,
     asked: Result<Asked<ChangesQuery>, Problem>,
 ) -> Result<Response, Problem> {
+    let room = served.follow()?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let after = last.map(str::to_owned).or(asked?.0.after);
     let head = served.history.head();
@@ -98,6 +103,7 @@ pub(super) async fn changes(
         number,
         lost,
         over: false,
+        _room: room,
     };
     Ok(sse(stream::unfold(place, next_changes)))
 }

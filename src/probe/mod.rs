@@ -14,7 +14,9 @@ mod connect;
 mod exec;
 mod file;
 mod http;
+mod port;
 mod prober;
+pub mod sockets;
 mod tcp;
 
 pub use crate::domain::event::ProbeResult;
@@ -25,6 +27,9 @@ pub use prober::{Prober, Surroundings};
 pub enum ProbeError {
     #[error("`{0}` probes are not supported yet")]
     Unsupported(&'static str),
+    /// Which the plan's own check does not let through.
+    #[error("the unit has no port `{0}`")]
+    NoPort(String),
     #[error("https is not supported yet: use http, or `exec` with a command that speaks it")]
     Https,
     #[error("not a URL that can be asked: {0}")]

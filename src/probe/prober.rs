@@ -6,10 +6,11 @@
 //!                                          `interval` from then on
 //! ```
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -17,8 +18,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::connect::late;
 use super::http::HttpProbe;
-use super::{ProbeError, ProbeResult, exec, file, tcp};
-use crate::contain::{Containment, SpawnOptions, SpawnRequest, StageRequest};
+use super::{ProbeError, ProbeResult, exec, file, port, tcp};
+use crate::contain::{Containment, Group, SpawnOptions, SpawnRequest, StageRequest};
 use crate::domain::id::RunId;
 use crate::domain::pace;
 use crate::domain::spec::{Check, Probe};
@@ -36,6 +37,10 @@ pub struct Surroundings {
     /// `exec` checks get these.
     pub options: SpawnOptions,
     pub taps: Arc<dyn TapSource>,
+    /// Of the run, once it is spawned: a `port` check looks among its members.
+    pub group: Arc<OnceLock<Arc<Group>>>,
+    /// The numbers of the instance's ports, by name.
+    pub ports: BTreeMap<String, u16>,
 }
 
 impl fmt::Debug for Surroundings {
@@ -71,6 +76,10 @@ enum Kind {
     },
     File(PathBuf),
     Log(Tap),
+    Port {
+        port: u16,
+        group: Arc<OnceLock<Arc<Group>>>,
+    },
 }
 
 impl Prober {
@@ -100,7 +109,14 @@ impl Prober {
                 let pattern = regex::bytes::Regex::new(&pattern.0)?;
                 Kind::Log(surroundings.taps.tap(surroundings.run, pattern))
             }
-            Check::Port(_) | Check::Notify => {
+            Check::Port(name) => {
+                let port = surroundings.ports.get(name).copied();
+                Kind::Port {
+                    port: port.ok_or_else(|| ProbeError::NoPort(name.clone()))?,
+                    group: Arc::clone(&surroundings.group),
+                }
+            }
+            Check::Notify => {
                 return Err(ProbeError::Unsupported(probe.check.kind()));
             }
         };
@@ -169,6 +185,7 @@ impl Prober {
                     command,
                 } => return exec::check(containment, command, self.timeout).await,
                 Kind::File(path) => file::check(path).await,
+                Kind::Port { port, group } => port::check(*port, group.get()).await,
                 // Reported by `run` itself.
                 Kind::Log(tap) if tap.has_matched() => ProbeResult::Success,
                 Kind::Log(_) => ProbeResult::Failure("no line has matched".to_owned()),
@@ -177,7 +194,9 @@ impl Prober {
         // A command is given its own end first, so that it can be reported with its words.
         let limit = match self.kind {
             Kind::Exec { .. } => self.timeout.saturating_mul(2),
-            Kind::Http(_) | Kind::Tcp { .. } | Kind::File(_) | Kind::Log(_) => self.timeout,
+            Kind::Http(_) | Kind::Tcp { .. } | Kind::File(_) | Kind::Log(_) | Kind::Port { .. } => {
+                self.timeout
+            }
         };
         timeout(limit, check)
             .await

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::deadlines::Deadlines;
 use super::handle::{Answered, Handle};
 use super::host::Host;
+use super::live_groups::LiveGroups;
 use super::publisher::Publisher;
 use super::stats::Looking;
 use super::terminal::Terminals;
@@ -58,6 +59,8 @@ pub(super) fn spawn<H: Host>(
         plan,
         looking: Looking::default(),
         terminals: Terminals::default(),
+        recorder: publisher.recorder(),
+        groups: LiveGroups::default(),
     };
     let event_loop = EventLoop {
         set,
@@ -169,7 +172,8 @@ impl<H: Host> EventLoop<H> {
 
     fn perform(&mut self) {
         self.publisher.mark(Instant::now());
-        for effect in std::mem::take(&mut self.effects) {
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Spawn { run, name, spec } => self.host.spawn(run, &name, &spec),
                 Effect::StartProbe { run, role } => self.host.start_probe(run, role),
@@ -220,6 +224,8 @@ impl<H: Host> EventLoop<H> {
                 Effect::Finish(_) => self.finished = true,
             }
         }
+        // Emptied, and of use to the next step.
+        self.effects = effects;
     }
 
     fn publish_plan(&self) {

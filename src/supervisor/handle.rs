@@ -1,20 +1,23 @@
 //! What the rest of pk holds of a running stack.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::event_loop::Incoming;
+use super::live_groups::LiveGroups;
 use super::stats::Looking;
 use super::terminal::Terminals;
 use crate::domain::admission::Answer;
 use crate::domain::change::{Change, What};
 use crate::domain::event::Command;
 use crate::domain::id::Revision;
+use crate::domain::listening::UnitPorts;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::time;
+use crate::domain::timeline::{Recorder, Timeline};
 use crate::watch::Watcher;
 
 /// The event loop has ended.
@@ -42,6 +45,8 @@ pub struct Handle {
     pub(super) plan: watch::Receiver<Arc<Plan>>,
     pub(super) looking: Looking,
     pub(super) terminals: Terminals,
+    pub(super) recorder: Arc<Mutex<Recorder>>,
+    pub(super) groups: LiveGroups,
 }
 
 impl Handle {
@@ -76,6 +81,19 @@ impl Handle {
     #[must_use]
     pub fn plan(&self) -> Arc<Plan> {
         Arc::clone(&self.plan.borrow())
+    }
+
+    /// How the stack started.
+    #[must_use]
+    pub fn timeline(&self) -> Timeline {
+        let recorder = self.recorder.lock();
+        let recorder = recorder.unwrap_or_else(PoisonError::into_inner).clone();
+        recorder.timeline(&self.plan.borrow())
+    }
+
+    /// Where the units listen now.
+    pub async fn listening(&self) -> Vec<UnitPorts> {
+        super::listening::look(&self.groups).await
     }
 
     /// The time in the stack. A snapshot's own is that of the last event before it.

@@ -21,6 +21,9 @@ mod event_loop;
 mod freshness;
 mod handle;
 mod host;
+mod listening;
+mod live_groups;
+mod ports;
 mod publisher;
 mod request;
 mod runner;
@@ -46,8 +49,9 @@ use crate::watch::Watcher;
 pub use crate::watch::{Backend, Ignored, PathStatus, UnitWatch, Why, WhyUnit};
 pub use handle::{Answered, Gone, Handle};
 use host::Runners;
+use live_groups::LiveGroups;
+pub use ports::AutoPorts;
 use runner::Tools;
-use stats::LiveGroups;
 pub use terminal::{Input, TerminalEvent, TerminalStream, Terminals};
 
 /// What a stack runs with.
@@ -67,7 +71,9 @@ pub struct Settings {
 
 /// Starts a stack, and returns at once. Must be called within a tokio runtime.
 #[must_use]
-pub fn start(settings: Settings) -> Handle {
+pub fn start(mut settings: Settings) -> Handle {
+    let name = settings.plan.name().into();
+    settings.environment.push(("PK_STACK".into(), name));
     let set = UnitSet::new(&settings.plan, settings.options, settings.seed);
     let watcher = Watcher::new(settings.folder.clone());
     let told = watcher.clone();
@@ -82,6 +88,7 @@ pub fn start(settings: Settings) -> Handle {
     let (groups, terminals) = (tools.groups.clone(), tools.terminals.clone());
     let mut handle = event_loop::spawn(set, watcher, |inbox| Runners::new(inbox, tools, told));
     handle.terminals = terminals;
+    handle.groups = groups.clone();
     let looking = handle.looking.clone();
     tokio::spawn(looking.sample(groups, handle.started, handle.snapshots()));
     handle

@@ -1,6 +1,6 @@
 //! Tells the faces: snapshots, coalesced, and changes, each.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
@@ -11,6 +11,7 @@ use crate::domain::change::Change;
 use crate::domain::id::Revision;
 use crate::domain::set::UnitSet;
 use crate::domain::snapshot::Snapshot;
+use crate::domain::timeline::Recorder;
 
 /// The shortest time between two snapshots: a screen shows no more than 60 a second.
 const PACE: Duration = Duration::from_micros(16_667);
@@ -22,6 +23,7 @@ pub(super) struct Publisher {
     /// When the snapshot may be published that is due.
     due: Option<Instant>,
     last: Option<Instant>,
+    recorder: Arc<Mutex<Recorder>>,
 }
 
 impl Publisher {
@@ -31,6 +33,7 @@ impl Publisher {
             snapshots: watch::Sender::new(Arc::new(first)),
             due: None,
             last: None,
+            recorder: Arc::default(),
         }
     }
 
@@ -42,7 +45,16 @@ impl Publisher {
         self.changes.clone()
     }
 
+    /// What is written down of the start-up.
+    pub(super) fn recorder(&self) -> Arc<Mutex<Recorder>> {
+        Arc::clone(&self.recorder)
+    }
+
     pub(super) fn change(&mut self, change: Change) {
+        self.recorder
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .observe(&change);
         // Nobody listens: nobody misses it.
         let _ = self.changes.send(change);
     }

@@ -1,10 +1,11 @@
 //! From a spec to what is to be executed.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use crate::contain::{SpawnRequest, StageRequest};
 use crate::domain::id::UnitName;
-use crate::domain::spec::{Command, Program, UnitSpec};
+use crate::domain::spec::{Command, Port, Program, UnitSpec, port_variable};
 
 /// Variables beyond those of the operating system, later ones winning: what pk gives every
 /// unit, what tells an instance who it is, what the file says.
@@ -15,13 +16,8 @@ pub(super) fn environment(
 ) -> Vec<(OsString, OsString)> {
     let mut variables = base.to_vec();
     variables.push(("PK_INSTANCE".into(), name.as_str().into()));
-    let number = spec.replicas.and_then(|_| {
-        name.as_str()
-            .strip_prefix(spec.name.as_str())?
-            .strip_prefix('-')
-    });
-    if let Some(number) = number {
-        variables.push(("PK_REPLICA".into(), number.into()));
+    if let Some(number) = replica(name, spec) {
+        variables.push(("PK_REPLICA".into(), number.to_string().into()));
     }
     variables.extend(
         spec.environment
@@ -30,6 +26,34 @@ pub(super) fn environment(
             .map(|(name, value)| (name.into(), value.into())),
     );
     variables
+}
+
+/// The number of an instance among the replicas of its unit, from 1.
+pub(super) fn replica(name: &UnitName, spec: &UnitSpec) -> Option<u32> {
+    spec.replicas?;
+    let number = name.as_str().strip_prefix(spec.name.as_str())?;
+    number.strip_prefix('-')?.parse().ok()
+}
+
+/// Tells an instance the numbers of its own ports, where they are not those of its unit. What
+/// the file itself says a variable is stays so.
+pub(super) fn add_ports(
+    environment: &mut [(OsString, OsString)],
+    spec: &UnitSpec,
+    ports: &BTreeMap<String, u16>,
+) {
+    for (name, port) in &spec.ports {
+        let (Port::Auto(Some(of_unit)), Some(own)) = (port, ports.get(name)) else {
+            continue;
+        };
+        let of_unit = of_unit.to_string();
+        for (variable, value) in environment.iter_mut() {
+            let is_port = *variable == *port_variable(name) || *variable == *"PORT";
+            if is_port && *value == *of_unit {
+                *value = own.to_string().into();
+            }
+        }
+    }
 }
 
 /// The stages to spawn.

@@ -12,10 +12,10 @@
 mod launch;
 mod launched;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use launched::at;
@@ -25,11 +25,11 @@ use tokio::time::{Instant, timeout};
 
 use super::event_loop::{Incoming, report};
 use super::freshness::{self, Freshness};
-use super::stats::{LiveGroups, LiveRun};
+use super::live_groups::{LiveGroups, LiveRun};
 use super::streams::Streams;
 use super::terminal::{Input, Terminals};
 use super::unit_log::unit_log;
-use super::{bounds, request};
+use super::{bounds, ports, request};
 use crate::contain::{Containment, Group, HelperEnd, Scope, SpawnRequest, run_helper};
 use crate::domain::event::{Fact, ProbeResult, ProbeRole};
 use crate::domain::exit::ExitStatus;
@@ -89,6 +89,9 @@ pub(super) fn spawn(
     let mut runner = Runner {
         run,
         group_name: name.to_string(),
+        replica: request::replica(name, &spec),
+        ports: BTreeMap::new(),
+        group: Arc::default(),
         spec,
         tools,
         environment,
@@ -131,6 +134,12 @@ impl Drop for LastWord {
 struct Runner {
     run: RunId,
     group_name: String,
+    /// Its number among the replicas.
+    replica: Option<u32>,
+    /// The numbers of its ports, by name.
+    ports: BTreeMap<String, u16>,
+    /// What holds it, once it is spawned.
+    group: Arc<OnceLock<Arc<Group>>>,
     spec: Arc<UnitSpec>,
     tools: Arc<Tools>,
     environment: Vec<(OsString, OsString)>,
@@ -168,6 +177,9 @@ impl Runner {
             Some(Err(error)) => return Fact::SpawnFailed { error },
             None => {}
         }
+        if let Err(error) = self.ready_ports().await {
+            return Fact::SpawnFailed { error };
+        }
         if let Err(error) = self.ready_probes() {
             return Fact::SpawnFailed { error };
         }
@@ -181,6 +193,7 @@ impl Runner {
             Ok(spawned) => spawned,
             Err(error) => return Fact::SpawnFailed { error },
         };
+        let _ = self.group.set(Arc::clone(&group));
         let note = self.noter();
         let mut streams = Streams::connect(self.run, &self.spec, &self.tools, &mut running, note);
         let live = LiveRun::new(&self.tools.groups, self.run, &self.group_name, &group);
@@ -309,6 +322,25 @@ impl Runner {
         self.report(Fact::Survivors(members));
     }
 
+    /// Which ports this instance has, and that nobody else listens there.
+    async fn ready_ports(&mut self) -> Result<(), String> {
+        if self.spec.ports.is_empty() {
+            return Ok(());
+        }
+        let (spec, replica) = (Arc::clone(&self.spec), self.replica);
+        let looked = tokio::task::spawn_blocking(move || {
+            let ports = ports::of_instance(&spec, replica);
+            (ports::taken(&ports), ports)
+        });
+        let (taken, ports) = looked.await.map_err(|error| error.to_string())?;
+        if let Some(taken) = taken {
+            return Err(taken);
+        }
+        request::add_ports(&mut self.environment, &self.spec, &ports);
+        self.ports = ports;
+        Ok(())
+    }
+
     /// Made before the spawn, so that a `log` probe misses no line.
     fn ready_probes(&mut self) -> Result<(), String> {
         let surroundings = Surroundings {
@@ -318,6 +350,8 @@ impl Runner {
             working_dir: self.spec.working_dir.clone(),
             options: bounds::helper_options(&self.spec)?,
             taps: self.tools.store.clone(),
+            group: Arc::clone(&self.group),
+            ports: self.ports.clone(),
         };
         for role in ProbeRole::ALL {
             if let Some(probe) = probe_of(&self.spec, role) {

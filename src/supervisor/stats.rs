@@ -4,16 +4,17 @@
 //!  nobody looks ──subscribe──► now, soon after, then every second ──last one gone──► …
 //! ```
 //!
-//! This module owns when samples are taken. How one is taken is [`Group::stats`]'s matter.
+//! This module owns when samples are taken. How one is taken is [`Group::stats`](crate::contain::Group::stats)'s matter.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
-use crate::contain::{Group, Stats};
+use super::live_groups::LiveGroups;
+use crate::contain::Stats;
 use crate::domain::id::{RunId, UnitName};
 use crate::domain::stats::{DiskIo, RunStats, StackStats};
 use crate::domain::time;
@@ -26,48 +27,6 @@ const SOON: Duration = Duration::from_millis(250);
 
 /// Groups that are sampled before others have their turn on this thread.
 const BATCH: usize = 16;
-
-type Groups = BTreeMap<RunId, (UnitName, Arc<Group>)>;
-
-/// The groups of the live runs, put here by their runners.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LiveGroups(Arc<Mutex<Groups>>);
-
-impl LiveGroups {
-    fn all(&self) -> Vec<(RunId, UnitName, Arc<Group>)> {
-        (self.lock().iter())
-            .map(|(&run, (name, group))| (run, name.clone(), Arc::clone(group)))
-            .collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Groups> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A run that is among them until this is dropped.
-#[derive(Debug)]
-pub(super) struct LiveRun {
-    groups: LiveGroups,
-    run: RunId,
-}
-
-impl LiveRun {
-    pub(super) fn new(groups: &LiveGroups, run: RunId, name: &str, group: &Arc<Group>) -> Self {
-        let entry = (UnitName::new(name), Arc::clone(group));
-        groups.lock().insert(run, entry);
-        Self {
-            groups: groups.clone(),
-            run,
-        }
-    }
-}
-
-impl Drop for LiveRun {
-    fn drop(&mut self) {
-        self.groups.lock().remove(&self.run);
-    }
-}
 
 /// Where those who look get the samples.
 #[derive(Clone, Debug)]

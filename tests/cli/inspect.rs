@@ -197,3 +197,37 @@ services:
     ended.assert_hides(&["hunter2", "hush", "abc"]);
     ended.assert_shows(&["--password ********", "token=********"]);
 }
+
+#[test]
+fn the_graph_for_graphviz_and_mermaid() {
+    Pk::stack(STACK, ["graph", "--format", "dot"])
+        .stdout(
+            "\
+digraph \"shop\" {
+  rankdir=LR;
+  \"db\" [shape=box, label=\"db\"];
+  \"api\" [shape=box, label=\"api\"];
+  \"migrate\" [shape=ellipse, label=\"migrate\"];
+  \"api\" -> \"db\" [label=\"ready, restarts\", style=solid];
+  \"api\" -> \"migrate\" [label=\"succeeded\", style=solid];
+  \"migrate\" -> \"db\" [label=\"ready\", style=solid];
+}
+",
+        )
+        .stderr("")
+        .run();
+    Pk::stack(STACK, ["graph", "--format", "mermaid"])
+        .stdout(
+            "\
+flowchart LR
+  u0[\"db\"]
+  u1[\"api\"]
+  u2([\"migrate\"])
+  u1 -->|ready, restarts| u0
+  u1 -->|succeeded| u2
+  u2 -->|ready| u0
+",
+        )
+        .stderr("")
+        .run();
+}

@@ -74,7 +74,7 @@ pub(crate) use alone_under_each_mechanism;
 pub fn children() -> Vec<String> {
     let is_zygote = |pid: &String| {
         let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
-        name.is_ok_and(|name| name.trim() == "pk-zygote")
+        name.is_ok_and(|name| name.trim() == "run-zygote")
     };
     let mut all = Vec::new();
     for task in std::fs::read_dir("/proc/self/task").unwrap() {

@@ -48,7 +48,7 @@ async fn a_keeper_is_small_and_bears_its_own_name() {
     let containment = in_a_process_group();
     let (group, running) = spawn(&containment, "exec sleep 1000");
     let keeper = parent(&running.pid().to_string());
-    assert_eq!(name(&keeper), "pk-keeper");
+    assert_eq!(name(&keeper), "run-keeper");
     let line = std::fs::read(format!("/proc/{keeper}/cmdline")).unwrap();
     assert!(
         line.starts_with(b"keeper: "),
@@ -60,7 +60,7 @@ async fn a_keeper_is_small_and_bears_its_own_name() {
     assert!(private <= 150, "{private} KiB");
     println!("a keeper has {private} KiB of its own");
     let zygote = parent(&keeper);
-    assert_eq!(name(&zygote), "pk-zygote");
+    assert_eq!(name(&zygote), "run-zygote");
     let status = std::fs::read_to_string(format!("/proc/{zygote}/status")).unwrap();
     let size = status
         .lines()

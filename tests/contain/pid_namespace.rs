@@ -94,7 +94,7 @@ async fn a_program_sees_itself_in_proc() {
     let (_group, mut running) = spawn(&containment, "exec cat /proc/self/stat /proc/1/comm");
     let seen = text(running.take_outputs().remove(0)).await;
     assert!(
-        seen.starts_with("2 (cat)") && seen.contains("pk-keeper"),
+        seen.starts_with("2 (cat)") && seen.contains("run-keeper"),
         "{seen}"
     );
 }

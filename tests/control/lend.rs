@@ -8,7 +8,7 @@ use crate::harness::{Pk, Running, poll};
 
 const STACK: &str = "\
 services:
-  shell: {command: [sh, -i], environment: {PS1: '> '}, tty: true}
+  shell: {command: [sh, -i], environment: {PS1: '> '}, tty: true, shutdown: {signal: SIGHUP}}
   cat: {command: 'cat; echo the end', stdin: true}
   deaf: {command: sleep 1000}
 ";
@@ -164,6 +164,27 @@ fn a_terminal_is_lent_to_a_unit_and_given_back() {
     again.keys("exit\r");
     again.wait_for("`shell`: completed");
     again.wait();
+    pk.pk(["down"]).assert_code(0);
+}
+
+#[test]
+fn lines_are_typed_for_a_unit_that_reads_a_pipe() {
+    let pk = stack();
+    let mut face = OnTerminal::start(&pk, "trap : INT; \"$PK\" attach cat; echo left with $?");
+    face.wait_for("attached to `cat`; ctrl-c detaches, ctrl-d ends its input");
+    // Rubbed out before Enter: the terminal edits the line, and Enter ends it.
+    face.keys("onx\x7fe\r");
+    // Edited and echoed by the terminal, then written by `cat`.
+    face.wait_for("\x08 \x08e\r\none\r\n");
+    face.keys("\x03");
+    face.wait_for("left with 0");
+    face.wait();
+    let mut face = OnTerminal::start(&pk, "\"$PK\" attach cat");
+    face.wait_for("ctrl-d ends its input");
+    face.keys("\x04");
+    face.wait_for("the end");
+    face.wait_for("`cat`: completed");
+    face.wait();
     pk.pk(["down"]).assert_code(0);
 }
 

@@ -9,6 +9,8 @@ mod protocol;
 mod reload;
 mod sessions;
 mod shows;
+mod timeline;
+mod unit_ports;
 
 use crate::harness::{Pk, Running};
 

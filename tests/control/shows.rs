@@ -27,11 +27,14 @@ fn a_running_stack_is_shown() {
         .lines()
         .map(|row| row.split_whitespace().collect())
         .collect();
-    assert_eq!(rows[0], ["NAME", "PID", "FOR", "RESTARTS", "STATUS"]);
+    assert_eq!(
+        rows[0],
+        ["NAME", "PID", "FOR", "RESTARTS", "PORTS", "STATUS"]
+    );
     let names: Vec<&str> = rows[1..].iter().map(|row| row[0]).collect();
     assert_eq!(names, ["db", "api", "web-1", "web-2", "migrate", "broken"]);
-    assert_eq!((rows[1][3], rows[1][4]), ("0", "ready"));
-    assert_eq!((rows[5][1], rows[5][4]), ("-", "completed"));
+    assert_eq!(rows[1][3..], ["0", "-", "ready"]);
+    assert_eq!((rows[5][1], rows[5][5]), ("-", "completed"));
     assert!(ps.contains("not started"), "{ps}");
     let some = pk.pk(["ps", "web-*", "@web", "db"]).stdout();
     assert_eq!(some.lines().count(), 5, "{some}");

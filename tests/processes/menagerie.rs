@@ -84,8 +84,9 @@ const ANIMALS: [(&str, &str); 16] = [
 const BEFORE: &str = "sub up { local $| = 1; print \"up\\n\" } ";
 
 /// The file of the stack. `word` stands in the arguments of all; `flight` is where one may
-/// move itself; `pk` is run in the unit `inner`, in the folder `inner`.
-pub fn zoo(word: &str, flight: &str, pk: &str, is_root: bool) -> String {
+/// move itself; `pk` is run in the unit `inner`, in the folder `inner`. `lifetime` says when a
+/// run is over: with its leader, or with the last of its group.
+pub fn zoo(word: &str, flight: &str, pk: &str, is_root: bool, lifetime: &str) -> String {
     let mut services = serde_json::Map::new();
     for (name, script) in ANIMALS {
         if name == "changes-user" && !is_root {
@@ -94,7 +95,11 @@ pub fn zoo(word: &str, flight: &str, pk: &str, is_root: bool) -> String {
         let script = in_file(&format!("{BEFORE}{script}"));
         services.insert(
             name.to_owned(),
-            service(&json!(["perl", "-e", script, "--", word, flight]), "^up"),
+            service(
+                &json!(["perl", "-e", script, "--", word, flight]),
+                "^up",
+                lifetime,
+            ),
         );
     }
     services.insert(
@@ -102,6 +107,7 @@ pub fn zoo(word: &str, flight: &str, pk: &str, is_root: bool) -> String {
         service(
             &json!([pk, "-C", "inner", "up", "--no-tui"]),
             "deep +\\| up",
+            lifetime,
         ),
     );
     json!({ "name": "zoo", "services": services }).to_string()
@@ -112,7 +118,7 @@ pub fn inner(word: &str) -> String {
     let script = in_file(&format!(
         "{BEFORE}use POSIX; if (fork) {{ sleep 1000 while 1 }} setsid; up(); sleep 1000 while 1"
     ));
-    let deep = service(&json!(["perl", "-e", script, "--", word]), "^up");
+    let deep = service(&json!(["perl", "-e", script, "--", word]), "^up", "group");
     json!({ "name": "inner", "services": { "deep": deep } }).to_string()
 }
 
@@ -121,11 +127,12 @@ fn in_file(script: &str) -> String {
     script.replace('$', "$$")
 }
 
-fn service(command: &Value, ready: &str) -> Value {
+fn service(command: &Value, ready: &str, lifetime: &str) -> Value {
     json!({
         "command": command,
         "readiness": { "log": ready },
-        "lifetime": "group",
+        "lifetime": lifetime,
+        "restart": "no",
         "shutdown": { "timeout": "300ms" },
     })
 }

@@ -19,15 +19,37 @@ pub struct Place {
     folder: tempfile::TempDir,
     name: String,
     marker: Marker,
+    user: Option<u32>,
 }
 
 impl Place {
     pub fn new(file: &str) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         // Beside the program, which is large: a second name for it costs nothing there.
+        Self::below(Path::new(env!("CARGO_TARGET_TMPDIR")), file)
+    }
+
+    /// Of another user, whose commands run as that user. Only root can.
+    pub fn of(user: u32) -> Self {
+        // The folders above the program need not be open to others.
+        let mut place = Self::below(&std::env::temp_dir(), "");
+        place.user = Some(user);
+        place.hand_over(".");
+        place.hand_over(&place.name);
+        place
+    }
+
+    /// A file here goes over to its user.
+    pub fn hand_over(&self, path: impl AsRef<Path>) {
+        if let Some(user) = self.user {
+            std::os::unix::fs::chown(self.path().join(path), Some(user), Some(user)).unwrap();
+        }
+    }
+
+    fn below(folder: &Path, file: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         let folder = tempfile::Builder::new()
             .prefix("pk-test-")
-            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+            .tempdir_in(folder)
             .unwrap();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("pkz{}x{number}", std::process::id());
@@ -42,6 +64,7 @@ impl Place {
             folder,
             name,
             marker,
+            user: None,
         }
     }
 
@@ -55,7 +78,14 @@ impl Place {
 
     /// A command of this pk, here.
     pub fn command(&self, args: &[&str]) -> std::process::Command {
-        let mut command = std::process::Command::new(self.pk());
+        let mut command = match self.user {
+            None => std::process::Command::new(self.pk()),
+            Some(user) => {
+                let mut command = std::process::Command::new("setpriv");
+                command.args(as_user(user)).arg(self.pk());
+                command
+            }
+        };
         command
             .args(args)
             .current_dir(self.path())
@@ -112,6 +142,15 @@ impl Drop for Place {
             }
         }
     }
+}
+
+/// Arguments of `setpriv`.
+fn as_user(user: u32) -> [String; 3] {
+    [
+        format!("--reuid={user}"),
+        format!("--regid={user}"),
+        "--clear-groups".to_owned(),
+    ]
 }
 
 /// What `/proc/PID/comm` of a process says.

@@ -3,6 +3,7 @@
 //! Where pk itself led the session, the kernel's hang-up would end more than it does.
 
 use std::io::{Read as _, Write as _};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -22,15 +23,27 @@ pub struct Shell {
 impl Shell {
     /// `None`: there is no `script` or no `bash` here, which is said.
     pub fn open(place: &Place) -> Option<Self> {
+        Self::open_in(place, None)
+    }
+
+    /// The same, in a cgroup.
+    pub fn open_in(place: &Place, cgroup: Option<&Path>) -> Option<Self> {
         if !["/usr/bin/script", "/bin/bash"]
             .iter()
-            .all(|path| std::path::Path::new(path).exists())
+            .all(|path| Path::new(path).exists())
         {
             crate::contain::say("NOT RUN: it needs `script` and `bash` for a terminal");
             return None;
         }
+        let enter = cgroup.map_or_else(String::new, |cgroup| {
+            format!("echo $$ > {} && ", cgroup.join("cgroup.procs").display())
+        });
+        let user = place.user.map_or_else(String::new, |user| {
+            format!("setpriv {} ", super::as_user(user).join(" "))
+        });
+        let bash = format!("{enter}exec {user}bash --norc --noprofile -i");
         let mut script = Command::new("script")
-            .args(["-qefc", "exec bash --norc --noprofile -i", "/dev/null"])
+            .args(["-qefc", &bash, "/dev/null"])
             .current_dir(place.path())
             .env("XDG_RUNTIME_DIR", place.path())
             .env("NO_COLOR", "1")

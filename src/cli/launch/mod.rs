@@ -39,6 +39,7 @@ use crate::contain::{self, Choice, Guarded, LaunchError, Role};
 use crate::control::{Record, Session};
 use crate::domain::id::UnitName;
 use crate::domain::plan::Plan;
+use crate::supervisor::AutoPorts;
 
 /// What is to be run.
 #[derive(Debug)]
@@ -49,6 +50,8 @@ pub struct Stack {
     pub wanted: Wanted,
     /// What was said of a file of another tool, to read it again.
     pub foreign: Foreign,
+    /// Who picks the ports that the file leaves to pk.
+    pub ports: Arc<AutoPorts>,
     pub choice: Choice,
     /// How much its logs may take.
     pub logs: LogBudget,

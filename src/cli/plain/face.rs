@@ -138,7 +138,11 @@ impl Face {
         }
         self.printer.print(out).await?;
         loop {
-            let fresh = self.feed.news().await;
+            // Where nothing more happens, nothing more would be written.
+            let fresh = tokio::select! {
+                fresh = self.feed.news() => fresh,
+                error = self.printer.broken() => return Err(error),
+            };
             let over = fresh.over;
             self.advance(fresh).await?;
             if over {

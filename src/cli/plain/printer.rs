@@ -84,6 +84,12 @@ impl Printer {
         self.pieces.send(piece).await.map_err(|_| self.failed())
     }
 
+    /// Resolves once a write has failed, also if nothing more is to be written.
+    pub async fn broken(&self) -> WriteError {
+        self.pieces.closed().await;
+        self.failed()
+    }
+
     fn failed(&self) -> WriteError {
         let failure = self.failure.get().cloned();
         failure.unwrap_or(WriteError::Closed)
@@ -161,6 +167,9 @@ mod tests {
         }
         assert_eq!(result, Err(WriteError::Closed));
         assert_eq!(printer.finish().await, Err(WriteError::Closed));
+        let printer = Printer::start(Broken, Arc::default());
+        printer.print(vec![b'x']).await.unwrap();
+        assert_eq!(printer.broken().await, WriteError::Closed);
         let full = WriteError::from(io::Error::from_raw_os_error(28));
         assert_eq!(full.to_string(), "cannot write: No space left on device");
     }

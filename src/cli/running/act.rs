@@ -8,10 +8,14 @@ use super::{names, reach};
 use crate::cli::args::Place;
 use crate::cli::exit::End;
 use crate::cli::output::Output;
+use crate::control::wire::WireError;
 use crate::control::{ControlPort, Found, PortError, RemotePort};
 use crate::domain::admission::{Answer, Denial};
 use crate::domain::event::{Command, Shutdown, ShutdownCause};
 use crate::domain::id::{Revision, UnitName};
+
+/// How long it may take at least until the stack has heard what is asked.
+const TO_ASK: Duration = Duration::from_secs(2);
 
 /// What an act waits for once it is accepted.
 #[derive(Clone, Copy, Debug)]
@@ -146,6 +150,7 @@ pub fn down(place: &Place, down: &args::Down, output: &Output) -> End {
         Shutdown::Graceful
     };
     let deadline = std::time::Instant::now() + down.timeout;
+    let heard = std::cell::Cell::new(false);
     let work = async {
         let port = reach::port(&found, output).await?;
         let mut snapshots = port.snapshots();
@@ -160,13 +165,23 @@ pub fn down(place: &Place, down: &args::Down, output: &Output) -> End {
                 return Err(End::Failed);
             }
         }
+        heard.set(true);
         let ended = snapshots.wait_for(|last| last.verdict.is_some());
         if tokio::time::timeout(down.timeout, ended).await.is_err() {
             return Err(late(&found, down.timeout, output));
         }
         Ok(())
     };
-    if let Err(end) = reach::block_on(output, work) {
+    // One that is stopped takes connections and says nothing. However little time there is to
+    // wait, the stack is to hear of it.
+    let bounded = async {
+        match tokio::time::timeout(down.timeout.max(TO_ASK), work).await {
+            Ok(result) => result,
+            Err(_) if heard.get() => Err(late(&found, down.timeout, output)),
+            Err(_) => Err(reach::failed(&WireError::Silent, output)),
+        }
+    };
+    if let Err(end) = reach::block_on(output, bounded) {
         return end;
     }
     // The next `up` finds the place free.

@@ -200,6 +200,14 @@ pub struct Reload {
     pub output: Form,
 }
 
+/// Show how the stack started: who waited for what, and what took longest.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Timeline {
+    /// In which form.
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub output: Form,
+}
+
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Watch {
     Status(WatchStatus),

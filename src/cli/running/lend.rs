@@ -106,12 +106,15 @@ async fn lend(port: &RemotePort, view: &UnitView, output: &Output) -> Result<End
     let mut signals = Signals::listen().map_err(cannot("listen for signals"))?;
     let mut resized = signal(SignalKind::window_change()).map_err(cannot("listen for resizes"))?;
     if typed_by_hand {
-        output.note(&format!(
-            "attached to `{}`; ctrl-p ctrl-q detaches",
-            view.name
-        ));
+        let keys = if full {
+            "ctrl-p ctrl-q detaches"
+        } else {
+            "ctrl-c detaches, ctrl-d ends its input"
+        };
+        output.note(&format!("attached to `{}`; {keys}", view.name));
     }
-    let raw = typed_by_hand
+    // A unit that reads a pipe gets whole lines, edited and echoed by this terminal.
+    let raw = (typed_by_hand && full)
         .then(Raw::enter)
         .transpose()
         .map_err(cannot("set up the terminal"))?;
@@ -156,7 +159,7 @@ enum Shown {
 
 impl Shown {
     /// The next bytes to write; `None`: no more will come. Safe to cancel.
-    async fn next(&mut self, raw: bool) -> Option<Vec<u8>> {
+    async fn next(&mut self) -> Option<Vec<u8>> {
         match self {
             Self::Terminal(watch) => Some(match watch.next().await? {
                 TerminalEvent::Screen { bytes, .. } => [ANEW.as_bytes(), &bytes].concat(),
@@ -166,9 +169,9 @@ impl Shown {
                 wake.borrow_and_update();
                 let page = logs.read(cursor, LINES);
                 if !page.lines.is_empty() {
-                    let end = if raw { &b"\r\n"[..] } else { b"\n" };
                     let lines = page.lines.iter();
-                    return Some(lines.flat_map(|line| [&line.bytes, end].concat()).collect());
+                    let ended = lines.flat_map(|line| [&line.bytes, &b"\n"[..]].concat());
+                    return Some(ended.collect());
                 }
                 wake.changed().await.ok()?;
             },
@@ -244,7 +247,7 @@ impl Attached<'_> {
                     }
                 }
                 _ = resized.recv() => self.resize().await,
-                bytes = shown.next(self.raw) => match bytes {
+                bytes = shown.next() => match bytes {
                     Some(bytes) if write(&bytes).is_ok() => {}
                     Some(_) => return Left::Told,
                     None => return Left::Gone,
@@ -253,7 +256,7 @@ impl Attached<'_> {
                     // What it wrote last may still be on its way here.
                     let rest = std::time::Duration::from_millis(100);
                     while let Ok(Some(bytes)) =
-                        tokio::time::timeout(rest, shown.next(self.raw)).await
+                        tokio::time::timeout(rest, shown.next()).await
                     {
                         let _ = write(&bytes);
                     }
@@ -269,7 +272,6 @@ impl Attached<'_> {
         }
         let (through, detach) = self.keys.take(bytes);
         if !through.is_empty() {
-            // Without a terminal of its own the unit gets lines as a terminal would make them.
             let failed = self.send(Input::Bytes(through.into())).await;
             if failed.is_some() {
                 return failed;

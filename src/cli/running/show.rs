@@ -10,10 +10,12 @@ use crate::cli::exit::End;
 use crate::cli::output::Output;
 use crate::cli::style::Painter;
 use crate::control::protocol::State;
+use crate::control::wire;
 use crate::control::{Found, Record};
 use crate::domain::explain;
 use crate::domain::health::Readiness;
 use crate::domain::id::Revision;
+use crate::domain::listening::{ListeningPort, UnitPorts};
 use crate::domain::outcome::Outcome;
 use crate::domain::phase::PhaseName;
 use crate::domain::snapshot::UnitView;
@@ -25,8 +27,14 @@ pub fn ps(place: &Place, ps: &Ps, output: &Output) -> End {
         Ok(found) => found,
         Err(end) => return end,
     };
-    let state = match reach::block_on(output, reach::state(&found, output)) {
-        Ok(state) => state,
+    let work = async {
+        let state = reach::state(&found, output).await?;
+        // It may have ended meanwhile: then nobody listens.
+        let ports = wire::get::<Vec<UnitPorts>>(&found.socket, "/v1/ports").await;
+        Ok((state, ports.unwrap_or_default()))
+    };
+    let (state, ports) = match reach::block_on(output, work) {
+        Ok(both) => both,
         Err(end) => return end,
     };
     let units = match units(&ps.units, &state) {
@@ -37,13 +45,19 @@ pub fn ps(place: &Place, ps: &Ps, output: &Output) -> End {
         }
     };
     match ps.output {
-        Form::Text => output.print(&table(&units, state.now, output.out).render()),
+        Form::Text => output.print(&table(&units, &ports, state.now, output.out).render()),
         Form::Json => json(
             &Listed {
                 stack: &found.record,
                 revision: state.snapshot.revision,
                 now: state.now,
-                units,
+                units: units
+                    .into_iter()
+                    .map(|unit| Row {
+                        unit,
+                        listening: listening(unit, &ports),
+                    })
+                    .collect(),
             },
             output,
         ),
@@ -71,7 +85,32 @@ struct Listed<'a> {
     stack: &'a Record,
     revision: Revision,
     now: Instant,
-    units: Vec<&'a UnitView>,
+    units: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    unit: &'a UnitView,
+    /// Where its processes listen.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    listening: &'a [ListeningPort],
+}
+
+fn listening<'a>(unit: &UnitView, ports: &'a [UnitPorts]) -> &'a [ListeningPort] {
+    let own = ports.iter().find(|ports| ports.instance == unit.id);
+    own.map_or(&[], |own| &own.listening)
+}
+
+/// The numbers alone, each once.
+fn numbers(ports: &[ListeningPort]) -> String {
+    let mut numbers: Vec<u16> = ports.iter().map(|one| one.port).collect();
+    numbers.dedup();
+    if numbers.is_empty() {
+        return "-".to_owned();
+    }
+    let words: Vec<String> = numbers.iter().map(u16::to_string).collect();
+    words.join(",")
 }
 
 fn units<'a>(
@@ -88,8 +127,9 @@ fn units<'a>(
         .collect())
 }
 
-fn table(units: &[&UnitView], now: Instant, painter: Painter) -> Table {
-    let mut table = Table::new(["NAME", "PID", "FOR", "RESTARTS", "STATUS"], painter);
+fn table(units: &[&UnitView], ports: &[UnitPorts], now: Instant, painter: Painter) -> Table {
+    let columns = ["NAME", "PID", "FOR", "RESTARTS", "PORTS", "STATUS"];
+    let mut table = Table::new(columns, painter);
     for unit in units {
         let quiet = unit.phase == PhaseName::Idle;
         table.row([
@@ -101,6 +141,7 @@ fn table(units: &[&UnitView], now: Instant, painter: Painter) -> Table {
                 short_duration(now.since(unit.since))
             }),
             Cell::plain(&unit.restarts.to_string()),
+            Cell::plain(&numbers(listening(unit, ports))),
             Cell::painted(&unit.status, tone(unit)),
         ]);
     }

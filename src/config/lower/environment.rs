@@ -6,7 +6,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::raw::command::Variables;
 use crate::config::snippet::quoted;
 use crate::config::source::Span;
-use crate::domain::spec::{EnvMap, Port};
+use crate::domain::spec::{EnvMap, Port, port_variable};
 
 /// Adds the variables that the file gives.
 pub(in crate::config) fn extend(out: &mut EnvMap, variables: &Field<Variables>, cx: &mut Cx<'_>) {
@@ -55,23 +55,14 @@ fn is_settable(name: &str, span: Span, cx: &mut Cx<'_>) -> bool {
     false
 }
 
-/// `PORT_HTTP` for the port `http`.
-pub(in crate::config) fn port_variable(name: &str) -> String {
-    let upper = name.to_ascii_uppercase();
-    format!(
-        "PORT_{}",
-        upper.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
-    )
-}
-
-/// What a unit is told of its ports. One that pk picks is known only when the unit starts.
+/// What a unit is told of its ports. One that pk picks is known only where it is to run.
 pub(in crate::config) fn add_ports<'p>(
     out: &mut EnvMap,
     ports: impl ExactSizeIterator<Item = (&'p String, &'p Port)>,
 ) {
     let only = ports.len() == 1;
     for (name, port) in ports {
-        if let Port::Fixed(number) = port {
+        if let Port::Fixed(number) | Port::Auto(Some(number)) = port {
             out.insert(port_variable(name), number.to_string());
             if only {
                 out.insert("PORT".to_owned(), number.to_string());

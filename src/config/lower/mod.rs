@@ -29,7 +29,7 @@ use super::tree::Node;
 use crate::domain::id::UnitName;
 use crate::domain::spec::{
     Command, Condition, Environment, Essential, Freshness, Hooks, LogSpec, Pattern, Port, Program,
-    Shutdown, Tty, UnitKind, UnitSpec,
+    Shutdown, Tty, UnitKind, UnitSpec, port_variable,
 };
 use probe::{Around, Role};
 
@@ -218,7 +218,7 @@ fn lower_ports(raw: &RawUnit, spec: &mut UnitSpec, places: &mut Vec<(u16, Span)>
             );
             continue;
         }
-        let variable = environment::port_variable(&row.key);
+        let variable = port_variable(&row.key);
         if let Some(&first) = variables.get(&variable) {
             cx.say(
                 Diagnostic::meaning(row.key_span, format!("two ports would be `{variable}`"))
@@ -228,7 +228,7 @@ fn lower_ports(raw: &RawUnit, spec: &mut UnitSpec, places: &mut Vec<(u16, Span)>
         }
         variables.insert(variable, row.key_span);
         let port = match row.value {
-            RawPort::Auto => Port::Auto,
+            RawPort::Auto => Port::Auto(cx.pick(spec.name.as_str(), &row.key)),
             RawPort::Fixed(number) => {
                 places.push((number, row.span));
                 Port::Fixed(number)

@@ -92,7 +92,7 @@ enum Phase {
 /// The life of a keeper.
 pub(super) fn live(keeping: &mut Keeping) -> ! {
     let _ = setsid();
-    let _ = set_name(c"pk-keeper");
+    let _ = set_name(c"run-keeper");
     let _ = set_child_subreaper(Some(getpid()));
     // SAFETY: the zygote's descriptors, of which this process has a copy of its own, and
     // nobody else in it.

@@ -31,7 +31,7 @@ use super::wait::{self, Whose};
 use super::wire::{self, Ask, Told};
 
 /// The name of a keeper, as `comm` shows it.
-pub(super) const KEEPER: &str = "pk-keeper";
+pub(super) const KEEPER: &str = "run-keeper";
 /// How many keepers there may be at a time.
 const MOST: usize = 65_536;
 
@@ -66,7 +66,7 @@ impl Zygote {
         signal::default_all();
         // Out of the owner's session: what is sent to its group or terminal is not for it.
         let _ = setsid();
-        let _ = set_name(c"pk-zygote");
+        let _ = set_name(c"run-zygote");
         set_child_subreaper(Some(getpid()))?;
         let _ = rustix::process::chdir(c"/");
         let [link, signals] = memory::close_all_but(link, signals)?;

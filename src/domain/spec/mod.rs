@@ -18,5 +18,5 @@ pub use probe::{Check, HttpCheck, OnFailure, Pattern, Probe, StatusRange};
 pub use restart::{Backoff, Restart, RestartPolicy, SuccessCodes};
 pub use unit::{
     Essential, Freshness, Hooks, Lifetime, Limits, LogSpec, Overlap, Port, Schedule, Shutdown,
-    Timeouts, Tty, UnitKind, UnitSpec, Watch, WatchAction, When,
+    Timeouts, Tty, UnitKind, UnitSpec, Watch, WatchAction, When, port_variable,
 };

@@ -253,12 +253,32 @@ pub struct Limits {
     pub best_effort: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Port {
-    Auto,
-    #[serde(untagged)]
+    /// Left to pk. The number is that of the unit's first instance; there is one only where
+    /// the stack is to run.
+    Auto(Option<u16>),
     Fixed(u16),
+}
+
+/// `PORT_HTTP` for the port `http`.
+#[must_use]
+pub fn port_variable(name: &str) -> String {
+    let upper = name.to_ascii_uppercase();
+    format!(
+        "PORT_{}",
+        upper.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+    )
+}
+
+/// As the file has it.
+impl Serialize for Port {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Auto(_) => serializer.serialize_str("auto"),
+            Self::Fixed(number) => serializer.serialize_u16(*number),
+        }
+    }
 }
 
 /// Whether a unit gets a pseudo-terminal.

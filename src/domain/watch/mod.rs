@@ -446,7 +446,8 @@ impl Watching {
     /// Nothing of what changed is left to be done or said.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        let builds = self.build.as_ref().is_some_and(|build| !build.ending);
+        let builds =
+            (self.build.as_ref()).is_some_and(|build| !build.ending || build.next.is_some());
         self.held.is_none() && self.hold.is_none() && self.failure.is_none() && !builds
     }
 

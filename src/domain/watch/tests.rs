@@ -233,3 +233,18 @@ fn standing_down_forgets_and_ends_the_build() {
     assert_eq!(watching.built(at(5), 1, Ok(())), []);
     assert!(!watching.is_building());
 }
+
+#[test]
+fn standing_down_forgets_the_build_that_another_was_to_make_way_for() {
+    let mut watching = Watching::new(spec(true));
+    save(&mut watching, "a", 0, None);
+    assert_eq!(
+        save(&mut watching, "b", 1, None),
+        [Step::CancelBuild { number: 1 }]
+    );
+    assert!(!watching.is_idle());
+    assert_eq!(watching.stand_down(), None);
+    assert!(watching.is_idle());
+    assert_eq!(watching.built(at(5), 1, Err("cancelled".into())), []);
+    assert!(!watching.is_building());
+}

@@ -1,6 +1,7 @@
 //! How the start went, as a waterfall.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -8,8 +9,10 @@ use ratatui::style::Style;
 
 use super::{clipped, put, right};
 use crate::domain::id::InstanceId;
+use crate::domain::snapshot::UnitView;
 use crate::domain::text::short_duration;
 use crate::domain::time::Instant;
+use crate::domain::timeline::critical_path;
 use crate::tui::fit;
 use crate::tui::history::State;
 use crate::tui::model::Model;
@@ -260,34 +263,19 @@ fn ready(model: &Model, id: InstanceId) -> Option<Instant> {
     model.history.get(id)?.first_good(kind)
 }
 
-/// The units that the start-up took as long as it took for: from the last one back through
-/// what each waited for last.
+/// The units that the start-up took as long as it took for.
 fn critical(model: &Model) -> BTreeSet<InstanceId> {
-    let mut path = BTreeSet::new();
     let Some(plan) = &model.plan else {
-        return path;
+        return BTreeSet::new();
     };
-    let readies = model
-        .snapshot
-        .units
-        .iter()
-        .filter_map(|unit| Some((ready(model, unit.id)?, unit)));
-    let mut next = readies.max_by_key(|(at, _)| *at);
-    while let Some((_, unit)) = next {
-        if !path.insert(unit.id) {
-            break;
-        }
-        let needs = plan
-            .get(unit.unit.as_str())
-            .map_or(&[][..], |spec| &spec.depends_on);
-        let needed = model
-            .snapshot
-            .units
-            .iter()
-            .filter(|unit| needs.iter().any(|need| need.unit == unit.unit));
-        next = needed
-            .filter_map(|unit| Some((ready(model, unit.id)?, unit)))
-            .max_by_key(|(at, _)| *at);
-    }
-    path
+    let units = &model.snapshot.units;
+    let there = |unit: &Arc<UnitView>| Some((unit.id, ready(model, unit.id)?));
+    let last_needed = |id| {
+        let needs = &plan.get(model.by_id(id)?.unit.as_str())?.depends_on;
+        let is_needed = |unit: &&Arc<UnitView>| needs.iter().any(|need| need.unit == unit.unit);
+        let last = units.iter().filter(is_needed).filter_map(there);
+        last.max_by_key(|&(_, at)| at).map(|(id, _)| id)
+    };
+    let path = critical_path(units.iter().filter_map(there), last_needed);
+    path.into_iter().collect()
 }

@@ -84,7 +84,8 @@ fn columns(model: &Model, width: u16) -> Columns {
     columns
 }
 
-/// The ports that the file fixes.
+/// The ports that the file fixes, or that were picked for its unit: further instances have
+/// others.
 fn ports(model: &Model, unit: &UnitView) -> String {
     let Some(spec) = model
         .plan
@@ -93,11 +94,13 @@ fn ports(model: &Model, unit: &UnitView) -> String {
     else {
         return String::new();
     };
-    let fixed = spec.ports.values().filter_map(|port| match port {
-        Port::Fixed(number) => Some(format!(":{number}")),
-        Port::Auto => None,
+    let is_first = spec.instance_names().next().as_ref() == Some(&unit.name);
+    let known = spec.ports.values().filter_map(|port| match port {
+        Port::Fixed(number) => Some(number),
+        Port::Auto(picked) => picked.as_ref().filter(|_| is_first),
     });
-    fixed.collect::<Vec<_>>().join(" ")
+    let known: Vec<String> = known.map(|number| format!(":{number}")).collect();
+    known.join(" ")
 }
 
 /// In bytes, as the file has it.
