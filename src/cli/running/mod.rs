@@ -12,6 +12,7 @@ pub mod args;
 
 pub mod act;
 pub mod attach;
+pub mod exec;
 pub mod join;
 pub mod lend;
 pub mod logs;
