@@ -15,6 +15,7 @@ mod harness;
 mod logs;
 mod probe;
 mod processes;
+mod stored;
 mod tui;
 mod up;
 mod vm;

@@ -10,6 +10,7 @@ use crate::contain::{self, Choice};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::running::args as running;
+use super::running::log_args;
 
 /// Runs a local development stack from one file.
 ///
@@ -54,7 +55,7 @@ pub enum Command {
     Down(running::Down),
     Ps(running::Ps),
     Ls(running::Ls),
-    Logs(running::Logs),
+    Logs(log_args::Logs),
     Events(running::Events),
     Start(running::Start),
     Stop(running::Stop),
@@ -246,6 +247,43 @@ pub struct Hold {
         hide_env_values = true
     )]
     pub containment: Mechanism,
+    #[command(flatten)]
+    pub logs: LogBudget,
+}
+
+/// How much the logs may take.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct LogBudget {
+    /// Keep the logs of this stack, with those of its earlier runs, within SIZE on disk.
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "PK_LOG_DISK",
+        default_value = "4GiB",
+        hide_env_values = true,
+        value_parser = size
+    )]
+    pub log_disk: u64,
+    /// Keep what waits for the disk, or all where there is none, within SIZE of memory.
+    #[arg(
+        long,
+        value_name = "SIZE",
+        env = "PK_LOG_MEMORY",
+        default_value = "64MiB",
+        hide_env_values = true,
+        value_parser = size
+    )]
+    pub log_memory: u64,
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    const LEAST: u64 = 1 << 20;
+    let size = crate::domain::text::parse_size(text)
+        .map_err(|error| format!("{error}; write it as 512MiB or 2GB"))?;
+    if size < LEAST {
+        return Err("it must be 1MiB at least".to_owned());
+    }
+    Ok(size)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

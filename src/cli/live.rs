@@ -174,6 +174,7 @@ fn prepare(
         wanted,
         foreign: meant,
         choice: hold.containment.into(),
+        logs: hold.logs,
         task: None,
         environment: forced_colors(output),
         session: None,

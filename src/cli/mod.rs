@@ -27,6 +27,7 @@ mod init;
 mod inspect;
 mod launch;
 mod live;
+mod log_store;
 mod output;
 mod process_compose;
 mod resolve;
@@ -48,7 +49,7 @@ use exit::End;
 use output::Output;
 use running::act::Then;
 use running::args::{Awaited, Form};
-use running::{act, attach, exec, logs, reload, show, stats, timeline, wait, watch};
+use running::{act, attach, events, exec, logs, reload, show, stats, timeline, wait, watch};
 
 use crate::domain::event::Command as Ask;
 
@@ -107,7 +108,7 @@ fn run(cli: &Cli, output: &Output) -> End {
         Command::Exec(args) => exec::exec(place, args, output),
         Command::Ls(args) => show::ls(args, output),
         Command::Logs(args) => logs::logs(place, args, output),
-        Command::Events(args) => logs::events(place, args, output),
+        Command::Events(args) => events::events(place, args, output),
         Command::Start(args) => act::act(place, &args.units, Ask::Start, args.wait.into(), output),
         Command::Stop(args) => {
             let then = Then::Wait(Awaited::Stopped, args.timeout);

@@ -49,7 +49,6 @@ pub(super) fn collect(unit: &Arc<str>, raw: &RawUnit, cx: &Cx<'_>, out: &mut Vec
     };
     add("schedule", raw.schedule.as_ref().map(|f| f.key));
     add("on", raw.on.as_ref().map(|f| f.key));
-    add("logs", raw.logs.as_ref().map(|f| f.key));
     let foreground = raw.foreground.as_ref().filter(|flag| flag.0);
     add("foreground", foreground.map(|f| f.key));
     for (role, probe) in [
@@ -97,7 +96,6 @@ pub(super) fn of_process(spec: &UnitSpec, span: Span, cx: &Cx<'_>, out: &mut Vec
         }
     };
     add("watch", spec.watch.is_some(), true);
-    add("log_location", spec.logs.file.is_some(), true);
     add("schedule", spec.schedule.is_some(), true);
     add("is_foreground", spec.foreground, false);
     for probe in [&spec.readiness, &spec.liveness].into_iter().flatten() {

@@ -13,6 +13,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -123,7 +124,7 @@ async fn next(mut feed: Feed) -> Option<(Events, Feed)> {
                     Arc::clone(&feed.snapshots.borrow())
                 };
                 events.extend(feed.state(&snapshot));
-                feed.phase = Phase::Round(feed.round());
+                feed.phase = Phase::Round(feed.round().await);
             }
             Phase::Wait => {
                 let more = feed.snapshots.has_changed().is_ok();
@@ -134,7 +135,7 @@ async fn next(mut feed: Feed) -> Option<(Events, Feed)> {
                         feed.snapshots.mark_changed();
                     }
                 }
-                feed.phase = Phase::Round(feed.round());
+                feed.phase = Phase::Round(feed.round().await);
             }
             Phase::Round(round) => feed.advance(round, &mut events),
             Phase::Over => return None,
@@ -147,11 +148,13 @@ async fn next(mut feed: Feed) -> Option<(Events, Feed)> {
 
 impl Feed {
     /// All that is there now. The changes first: what a unit writes because of one comes
-    /// after it.
-    fn round(&mut self) -> Round {
+    /// after it, and what led to one is taken before it, though it may not be readable yet.
+    async fn round(&mut self) -> Round {
         self.served.history.catch_up();
         let head = *self.head.borrow_and_update();
-        let lines = *self.wake.borrow_and_update();
+        let lines = self.logs.taken();
+        self.wake.mark_unchanged();
+        poll_fn(|context| self.logs.poll_kept(context, lines)).await;
         let passed = self.served.port.now().since_start();
         let passed = i128::try_from(passed.as_nanos()).unwrap_or_default();
         Round {

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
@@ -51,7 +52,8 @@ pub(super) trait Keep: Send + Sync {
         Poll::Ready(())
     }
 
-    fn poll_kept(&self, _: &mut Context<'_>) -> Poll<()> {
+    /// Once all lines below `until`, which the first call sets, can be read.
+    fn poll_kept(&self, _: &mut Context<'_>, _: &mut Option<u64>) -> Poll<()> {
         Poll::Ready(())
     }
 }
@@ -61,6 +63,8 @@ pub(super) trait Keep: Send + Sync {
 pub(super) struct Gate {
     pub taps: Arc<Taps>,
     units: Mutex<HashMap<InstanceId, UnitLog>>,
+    /// Places that were masked by what is no more in force.
+    masked: AtomicU64,
     open: Mutex<Vec<Weak<Open>>>,
 }
 
@@ -72,7 +76,18 @@ struct Open {
 
 impl Gate {
     pub fn introduce(&self, instance: InstanceId, unit: UnitLog) {
-        lock(&self.units).insert(instance, unit);
+        let before = lock(&self.units).insert(instance, unit);
+        if let Some(masks) = before.and_then(|before| before.masks) {
+            self.masked.fetch_add(masks.masked(), Ordering::Relaxed);
+        }
+    }
+
+    /// How many places were masked so far.
+    pub fn masked(&self) -> u64 {
+        let units = lock(&self.units);
+        let masks = units.values().filter_map(|unit| unit.masks.as_ref());
+        let now: u64 = masks.map(|masks| masks.masked()).sum();
+        now + self.masked.load(Ordering::Relaxed)
     }
 
     pub fn unit(&self, instance: InstanceId) -> Option<UnitLog> {
@@ -93,7 +108,7 @@ impl Gate {
                 let unit = self.unit(open.origin.run.instance);
                 let line = Batch::of(shown, super::Cut::Unterminated);
                 let line = match unit.and_then(|unit| unit.masks) {
-                    Some(masks) => masks.redacted(line),
+                    Some(masks) => masks.redacted_for_show(line),
                     None => line,
                 };
                 Some(OpenLine {
@@ -114,6 +129,8 @@ pub(super) struct Capture<K: Keep> {
     /// For taps, where they should see more than what is kept.
     unmasked: Option<Splitter>,
     closed: bool,
+    /// The number of the line up to which its end waits.
+    until: Option<u64>,
 }
 
 impl<K: Keep> Capture<K> {
@@ -136,6 +153,7 @@ impl<K: Keep> Capture<K> {
             open,
             store,
             closed: false,
+            until: None,
         }
     }
 
@@ -223,7 +241,7 @@ impl<K: Keep> StreamWriter for Capture<K> {
     }
 
     fn poll_kept(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.store.poll_kept(context)
+        self.store.poll_kept(context, &mut self.until)
     }
 }
 

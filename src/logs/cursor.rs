@@ -38,6 +38,13 @@ pub struct Cursor {
     pub(super) next: BTreeMap<InstanceId, u64>,
 }
 
+impl Cursor {
+    /// Goes on with another selection: those that are new to it from their first line on.
+    pub fn select(&mut self, selection: Selection) {
+        self.selection = selection;
+    }
+}
+
 /// A text that no cursor has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a place in the log")]

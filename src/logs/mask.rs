@@ -93,8 +93,19 @@ impl Masks {
 
     /// The lines with what a regular expression matches masked.
     pub(super) fn redacted(&self, batch: Batch) -> Batch {
+        let (batch, count) = self.redacted_and_counted(batch);
+        self.masked.fetch_add(count, Ordering::Relaxed);
+        batch
+    }
+
+    /// The same without counting: for a line that is shown before it ends.
+    pub(super) fn redacted_for_show(&self, batch: Batch) -> Batch {
+        self.redacted_and_counted(batch).0
+    }
+
+    fn redacted_and_counted(&self, batch: Batch) -> (Batch, u64) {
         let Some((many, one)) = &self.redact else {
-            return batch;
+            return (batch, 0);
         };
         let text = batch.text();
         let mut out: Vec<u8> = Vec::new();
@@ -126,11 +137,10 @@ impl Masks {
             from = end + 1;
         }
         if count == 0 {
-            return batch;
+            return (batch, 0);
         }
         out.extend_from_slice(&text[copied..]);
-        self.masked.fetch_add(count, Ordering::Relaxed);
-        Batch::kept(out.into(), batch.last())
+        (Batch::kept(out.into(), batch.last()), count)
     }
 }
 

@@ -338,6 +338,10 @@ impl LogSink for MemoryStore {
         self.shared.gate.introduce(instance, unit);
     }
 
+    fn masked(&self) -> u64 {
+        self.shared.gate.masked()
+    }
+
     fn pumps(&self) -> Option<tokio::runtime::Handle> {
         self.pumps.as_ref().map(|pumps| pumps.handle())
     }

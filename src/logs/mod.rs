@@ -12,6 +12,8 @@
 
 mod capture;
 mod cursor;
+mod disk;
+mod level;
 mod line;
 mod mask;
 mod memory;
@@ -29,6 +31,10 @@ use crate::domain::id::InstanceId;
 
 pub use capture::{PlainCopy, UnitLog};
 pub use cursor::{BadCursor, Cursor, Start};
+pub use disk::{
+    Archive, Budget, DiskStore, FoundRun, RunRecord, RunUnit, runs, stacks, state_folder,
+};
+pub use level::Level;
 pub use line::{Cut, Extent, Gap, LogLine, OpenLine, Origin, Page, Stream};
 pub use mask::{MIN_SECRET, Masks, is_maskable};
 pub use memory::MemoryStore;
@@ -36,7 +42,7 @@ pub use pattern::Pattern;
 pub use pump::{PumpEnd, Pumps, pump};
 pub use search::{Direction, Filter, Found, Hit, Search};
 pub use splitter::{Batch, MAX_LINE, Splitter};
-pub use tap::{Tap, TapSource};
+pub use tap::{Tap, TapSource, without_colour};
 
 /// Why a log could not be taken or read.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +59,9 @@ pub trait LogSink: Send + Sync + std::fmt::Debug {
     /// Says what an instance is called and what is to be done with its lines, from the next
     /// stream that is opened on.
     fn introduce(&self, instance: InstanceId, unit: UnitLog);
+
+    /// How many places in what units wrote were masked so far.
+    fn masked(&self) -> u64;
 
     /// The runtime on which pumps should run, apart from the event loop, if there is one.
     fn pumps(&self) -> Option<tokio::runtime::Handle> {
@@ -147,6 +156,18 @@ pub trait LogSource: Send + Sync + std::fmt::Debug {
     /// One step of a search: about a millisecond. Up to `keep` of the lines that it finds are
     /// given, the others counted.
     fn search(&self, search: &mut Search, keep: usize) -> Found;
+
+    /// How many lines have been taken so far, over all units: those that can be read, and those
+    /// that soon can.
+    fn taken(&self) -> u64 {
+        *self.wake().borrow()
+    }
+
+    /// Ready once all lines below that number can be read, or never will be.
+    fn poll_kept(&self, context: &mut std::task::Context<'_>, until: u64) -> std::task::Poll<()> {
+        let _ = (context, until);
+        std::task::Poll::Ready(())
+    }
 
     /// Changes whenever lines were added, or an open line has grown; its value is the number
     /// of lines so far over all units.

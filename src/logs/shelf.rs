@@ -281,6 +281,17 @@ pub(super) fn read<S: Shelf>(
             break;
         }
     }
+    if page.lines.is_empty() && left > 0 {
+        // Nothing stands behind what is missing at the end.
+        for shelf in shelves {
+            let at = next.entry(shelf.instance()).or_insert(0);
+            let hole = shelf.end().saturating_sub(*at);
+            if hole > 0 && shelf.seek(|record| record.end() > *at) == shelf.places().end {
+                missed(&mut page, shelf.instance(), hole);
+                *at = shelf.end();
+            }
+        }
+    }
     page
 }
 

@@ -137,7 +137,8 @@ impl Taps {
 
 /// The line as it looks: programs colour words in the middle of what a pattern names. Control
 /// sequences are left out (ECMA-48 5.4: `ESC [`, parameters, one final byte).
-fn without_colour(line: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn without_colour(line: &[u8]) -> Vec<u8> {
     let mut seen = Vec::with_capacity(line.len());
     let mut rest = line;
     while let Some(at) = memchr::memmem::find(rest, b"\x1b[") {

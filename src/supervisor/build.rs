@@ -131,13 +131,17 @@ async fn build(
         };
         let writer = tools.store.open(origin);
         let mut stopped = stopped.clone();
-        pumps.spawn(async move {
+        let pumping = async move {
             let stop = async move {
                 let _ = stopped.wait_for(|&stop| stop).await;
             };
             // What cannot be read is told by the build's own end.
             let _ = pump(output.fd, writer, stop).await;
-        });
+        };
+        match tools.store.pumps() {
+            Some(runtime) => pumps.spawn_on(pumping, &runtime),
+            None => pumps.spawn(pumping),
+        };
     }
     let cancel = async { cancelled.wait_for(|&cancelled| cancelled).await.is_ok() };
     let result = tokio::select! {

@@ -35,6 +35,7 @@ mod streams;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod unit_log;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -28,6 +28,7 @@ use super::freshness::{self, Freshness};
 use super::live_groups::{LiveGroups, LiveRun};
 use super::streams::Streams;
 use super::terminal::{Input, Terminals};
+use super::unit_log::unit_log;
 use super::{bounds, ports, request};
 use crate::contain::{Containment, Group, HelperEnd, Scope, SpawnRequest, run_helper};
 use crate::domain::event::{Fact, ProbeResult, ProbeRole};
@@ -38,7 +39,7 @@ use crate::domain::outcome::{Member, RunStatus};
 use crate::domain::signal::Signal;
 use crate::domain::spec::{Command, Lifetime, UnitSpec};
 use crate::domain::stop::REAP_LIMIT;
-use crate::logs::{LogStore, Origin, Stream};
+use crate::logs::{LogStore, Origin, Stream, UnitLog};
 use crate::probe::{Prober, Surroundings};
 
 /// What all runners share.
@@ -84,6 +85,7 @@ pub(super) fn spawn(
     asked: mpsc::UnboundedReceiver<Ask>,
 ) {
     let environment = request::environment(&tools.environment, name, &spec);
+    let logs = unit_log(name, &spec, &environment);
     let mut runner = Runner {
         run,
         group_name: name.to_string(),
@@ -93,6 +95,7 @@ pub(super) fn spawn(
         spec,
         tools,
         environment,
+        logs: Some(logs),
         inbox: inbox.clone(),
         asked,
         probes: HashMap::new(),
@@ -140,6 +143,8 @@ struct Runner {
     spec: Arc<UnitSpec>,
     tools: Arc<Tools>,
     environment: Vec<(OsString, OsString)>,
+    /// Until the store has been told.
+    logs: Option<Result<UnitLog, String>>,
     inbox: mpsc::UnboundedSender<Incoming>,
     asked: mpsc::UnboundedReceiver<Ask>,
     probes: HashMap<ProbeRole, Probing>,
@@ -166,6 +171,12 @@ impl Drop for Probing {
 impl Runner {
     /// The whole life of the run; its last fact.
     async fn live(&mut self) -> Fact {
+        match self.logs.take() {
+            Some(Ok(unit)) => self.tools.store.introduce(self.run.instance, unit),
+            // What should be masked would be stored.
+            Some(Err(error)) => return Fact::SpawnFailed { error },
+            None => {}
+        }
         if let Err(error) = self.ready_ports().await {
             return Fact::SpawnFailed { error };
         }

@@ -76,9 +76,7 @@ impl Streams {
             stream: Stream::Stdout,
         });
         let stop = streams.stopped();
-        streams
-            .pumps
-            .spawn(terminal::pump(shared, screen, writer, stop));
+        streams.spawn(tools, terminal::pump(shared, screen, writer, stop));
         streams
     }
 
@@ -104,6 +102,11 @@ impl Streams {
                 note(&error.to_string());
             }
         };
+        self.spawn(tools, pumping);
+    }
+
+    /// Apart from the event loop, where that can be.
+    fn spawn(&mut self, tools: &Tools, pumping: impl Future<Output = ()> + Send + 'static) {
         match tools.store.pumps() {
             Some(runtime) => self.pumps.spawn_on(pumping, &runtime),
             None => self.pumps.spawn(pumping),

@@ -187,6 +187,7 @@ fn plain(through: &[String], folder: &Path) -> Command {
         .args(words)
         .current_dir(folder)
         .env("XDG_RUNTIME_DIR", folder)
+        .env("XDG_STATE_HOME", folder.join(".state"))
         .stdin(Stdio::null());
     // What the person who runs the tests likes is not what they test.
     for name in [

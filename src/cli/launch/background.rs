@@ -59,7 +59,7 @@ pub fn background(stack: Stack, wait: Option<Duration>, output: &Output) -> End 
             output.error(&format!("the supervisor of `{name}` {text}"), None);
             End::Failed
         }
-        Ok(Some(Word::Ended { .. }) | None) => {
+        Ok(Some(Word::Ended { .. } | Word::Noted { .. }) | None) => {
             let how = match held.guarded.part(None, PART) {
                 Parting::SupervisorDied(code) => format!(" (exit code {code})"),
                 Parting::Done | Parting::GuardDied | Parting::NoSupervisor | Parting::Late => {

@@ -140,7 +140,9 @@ fn show(held: Held, dashboard: Option<Dashboard>, task: Option<&str>, output: &O
                 return Err(None);
             }
             (_, Some(Word::Panicked { text })) => return Err(Some(text)),
-            (_, Some(Word::Began { .. } | Word::Ended { .. }) | None) => return Err(None),
+            (_, Some(Word::Began { .. } | Word::Ended { .. } | Word::Noted { .. }) | None) => {
+                return Err(None);
+            }
         };
         if let Some(dashboard) = dashboard {
             let watched = Watched { plan, units };
@@ -214,11 +216,13 @@ fn part(
     mut panics: Vec<String>,
     output: &Output,
 ) {
-    let late = lease.end().into_iter();
-    panics.extend(late.filter_map(|word| match word {
-        Word::Panicked { text } => Some(text),
-        Word::Began { .. } | Word::Ended { .. } | Word::Failed { .. } => None,
-    }));
+    for word in lease.end() {
+        match word {
+            Word::Panicked { text } => panics.push(text),
+            Word::Noted { lines } => lines.iter().for_each(|line| output.note_if_heard(line)),
+            Word::Began { .. } | Word::Ended { .. } | Word::Failed { .. } => {}
+        }
+    }
     let panicked = !panics.is_empty();
     for text in panics {
         let help = "this is a mistake in pk; please report it";
@@ -398,7 +402,7 @@ impl Heard {
             }
             // A mistake in one place; the rest goes on.
             Some(Word::Panicked { text }) => self.panics.push(text),
-            Some(Word::Began { .. } | Word::Failed { .. }) => {}
+            Some(Word::Began { .. } | Word::Failed { .. } | Word::Noted { .. }) => {}
             // It is gone, and with it what it ran.
             None => self.over = true,
         }

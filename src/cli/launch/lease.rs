@@ -20,7 +20,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::verdict::Verdict;
 
 /// How long a supervisor that is ending may take to say its last word.
-const LAST_WORD: Duration = Duration::from_secs(2);
+const LAST_WORD: Duration = Duration::from_secs(3);
 
 /// The longest text of all words together.
 const MAX: usize = 1 << 20;
@@ -47,6 +47,8 @@ pub(super) enum Word {
         /// All that were ever written.
         lines: u64,
     },
+    /// What is to be said when all is over, once the lease has ended.
+    Noted { lines: Vec<String> },
     /// It cannot run, and the supervisor ends.
     Failed { what: String },
     /// A mistake in pk itself.
@@ -161,7 +163,7 @@ impl Leased {
         self.say(&Word::Ended {
             verdict: Box::new(verdict.clone()),
             outcome,
-            lines: *port.logs().wake().borrow(),
+            lines: port.logs().taken(),
         });
     }
 

@@ -31,6 +31,7 @@ pub use background::background;
 pub use face::foreground;
 use lease::Lease;
 
+use super::args::LogBudget;
 use super::resolve::Wanted;
 use super::saved::Files;
 use crate::config::foreign::Foreign;
@@ -52,6 +53,8 @@ pub struct Stack {
     /// Who picks the ports that the file leaves to pk.
     pub ports: Arc<AutoPorts>,
     pub choice: Choice,
+    /// How much its logs may take.
+    pub logs: LogBudget,
     /// The task that all of it is for.
     pub task: Option<String>,
     /// Variables that every unit gets unless it has them from the file.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::lease::{Ended, Leased, Word};
 use super::{Stack, panic_if_told};
 use crate::cli::inspect::plural;
+use crate::cli::log_store;
 use crate::cli::output::reason;
 use crate::cli::saved::{self, Files};
 use crate::cli::signals::Signals;
@@ -21,7 +22,7 @@ use crate::contain::{self, Containment, Mechanism, Supervised};
 use crate::control::{self, LocalPort};
 use crate::domain::change::What;
 use crate::domain::event::{Command, Shutdown, ShutdownCause};
-use crate::logs::MemoryStore;
+use crate::logs::LogStore;
 use crate::supervisor::{self, Handle, Settings};
 
 /// How often those that have strayed are asked for.
@@ -85,14 +86,24 @@ fn run(
             .take_over()
             .map_err(|error| cannot_run("its record", &error))?;
     }
+    let task = stack.task.as_deref();
+    let store = log_store::open(&stack.wanted.plan, &stack.path, task, stack.logs)
+        .map_err(|error| cannot_run("its log store", &error))?;
+    let opening = opening(&stack, &containment, store.note.as_deref());
+    let logs = Arc::clone(&store.logs);
     // One thread: nothing here computes for long, and the feed is attached before the first
     // step of the stack.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| cannot_run("a runtime", &error))?;
-    let result = runtime.block_on(live(stack, containment, supervised, leased, faces));
+    let work = live(stack, containment, logs, opening, supervised, leased, faces);
+    let result = runtime.block_on(work);
     runtime.shutdown_background();
+    let lines = store.finish();
+    if matches!(result, Ok(true)) && !lines.is_empty() {
+        leased.say(&Word::Noted { lines });
+    }
     result
 }
 
@@ -103,6 +114,8 @@ fn cannot_run(what: &str, error: &io::Error) -> String {
 async fn live(
     stack: Stack,
     containment: Containment,
+    logs: Arc<dyn LogStore>,
+    opening: Vec<String>,
     supervised: &Supervised,
     leased: &Leased,
     faces: Vec<UnixStream>,
@@ -110,23 +123,22 @@ async fn live(
     contain::adopt_orphans().map_err(|error| cannot_run("orphans", &error))?;
     let signals = Signals::listen().map_err(|error| cannot_run("signals", &error))?;
     let began = Word::Began {
-        opening: opening(&stack, &containment),
+        opening,
         stand: containment.stand_path().map(ToOwned::to_owned),
     };
     let folder = stack.path.parent().unwrap_or(Path::new("/")).to_owned();
     let (record, task) = (stack.record(), stack.task);
-    let store = Arc::new(MemoryStore::default());
     let plan = Arc::clone(&stack.wanted.plan);
     let handle = supervisor::start(Settings {
         plan: stack.wanted.plan,
         options: stack.wanted.options,
         containment,
-        store: store.clone(),
+        store: Arc::clone(&logs),
         folder,
         environment: stack.environment,
         seed: seed(),
     });
-    let mut port = LocalPort::new(handle.clone(), store);
+    let mut port = LocalPort::new(handle.clone(), logs);
     if let Some(files) = stack.files {
         port = port.reloading(Arc::clone(&files) as Arc<_>, plan);
         if stack.follows_files {
@@ -224,7 +236,7 @@ async fn watch(
 }
 
 /// What is said before the first unit starts.
-fn opening(stack: &Stack, containment: &Containment) -> Vec<String> {
+fn opening(stack: &Stack, containment: &Containment, logs: Option<&str>) -> Vec<String> {
     let wanted = &stack.wanted;
     let mut lines = vec![format!(
         "{}: {} from {}",
@@ -236,6 +248,7 @@ fn opening(stack: &Stack, containment: &Containment) -> Vec<String> {
     if stack.task.is_none() || containment.mechanism() != Mechanism::Cgroup {
         lines.push(containment.describe());
     }
+    lines.extend(logs.map(str::to_owned));
     let left = containment.left_over().processes;
     if left > 0 {
         let processes = if left == 1 { "process" } else { "processes" };

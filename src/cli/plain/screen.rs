@@ -149,6 +149,14 @@ impl Screen {
         self.say(&name, self.color(&name), Tone::Warning, &text, out);
     }
 
+    /// Lines that are nowhere any more.
+    pub fn lost(&self, gap: Gap, out: &mut Vec<u8>) {
+        let lines = if gap.lines == 1 { "line" } else { "lines" };
+        let text = format!("{} {lines} lost", gap.lines);
+        let name = self.name(gap.instance);
+        self.say(&name, self.color(&name), Tone::Warning, &text, out);
+    }
+
     /// What pk says of a change.
     pub fn said(&self, said: &Said, out: &mut Vec<u8>) {
         match &said.who {

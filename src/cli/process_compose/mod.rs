@@ -19,7 +19,8 @@ use super::exit::{self, End};
 use super::live;
 use super::output::Output;
 use super::running::act::{self, Then};
-use super::running::args::{Awaited, Down, Form, Logs, Reload, Units, Wait};
+use super::running::args::{Awaited, Down, Form, Reload, Units, Wait};
+use super::running::log_args::Logs;
 use super::running::{logs, reload, show, wait};
 use crate::domain::event::Command as Ask;
 use crate::domain::exit::ExitStatus;
@@ -224,9 +225,7 @@ fn process(place: &Place, process: &Process, output: &Output) -> End {
                 units: names,
                 follow: *follow,
                 lines: *tail,
-                timestamps: false,
-                output: Form::Text,
-                files: Vec::new(),
+                ..Logs::default()
             };
             logs::written(place, &args, raw, output)
         }

@@ -277,30 +277,6 @@ pub enum Awaited {
     Stopped,
 }
 
-/// Show what the units of the running stack have written.
-#[derive(Clone, Debug, Args)]
-pub struct Logs {
-    /// Units or instances: names, globs ('api-*'), or @PROFILE; all if none is named.
-    #[arg(value_name = "UNIT")]
-    pub units: Vec<String>,
-    /// Go on with what they write until the stack ends.
-    #[arg(short = 'f', long)]
-    pub follow: bool,
-    /// Begin with the last N lines of them together; all that are kept if left out.
-    #[arg(short = 'n', long = "lines", value_name = "N")]
-    pub lines: Option<usize>,
-    /// Put the time before each line.
-    #[arg(long)]
-    pub timestamps: bool,
-    /// In which form: json is one object in each line.
-    #[arg(long, value_name = "FORM", default_value = "text")]
-    pub output: Form,
-    // Under the name of the global one, which thereby has no `-f` here.
-    /// Read FILE instead of searching for pk.yaml.
-    #[arg(id = "files", long = "file", value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-}
-
 /// Show what has happened in the running stack.
 #[derive(Clone, Debug, Args)]
 pub struct Events {

@@ -2,16 +2,18 @@
 //!
 //! ```text
 //!  place ─► reach (which one, its socket) ─► names (who is meant) ─► act ─► wait
-//!                                                               └─► show, logs
+//!                                                               └─► show, logs, events
 //! ```
 //!
 //! Nothing here reads the file: a stack can be stopped however broken that is meanwhile. A
 //! reload is done by the process that runs the stack.
 
 pub mod args;
+pub mod log_args;
 
 pub mod act;
 pub mod attach;
+pub mod events;
 pub mod exec;
 pub mod join;
 pub mod lend;
@@ -23,6 +25,8 @@ pub mod timeline;
 pub mod wait;
 pub mod watch;
 
+mod log_file;
+mod log_query;
 mod names;
 pub mod reach;
 mod table;

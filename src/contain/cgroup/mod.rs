@@ -34,7 +34,7 @@ pub use discover::Refusal;
 use events::Events;
 pub use left_over::LeftOver;
 pub use scope::NoScope;
-pub(super) use stand::Stand;
+pub(super) use stand::{LEAF, Stand};
 
 /// One cgroup, made for one group.
 #[derive(Debug)]

@@ -34,7 +34,7 @@ const LOCK_LIMIT: Duration = Duration::from_secs(1);
 /// What the name of every stand begins with.
 pub(super) const PREFIX: &str = "pk.";
 /// What the name of the cgroup ends with to which an owner has moved itself.
-pub(super) const LEAF: &str = ".leaf";
+pub(in crate::contain) const LEAF: &str = ".leaf";
 
 /// A stand. Removed when it is dropped, if nothing is left in it.
 #[derive(Debug)]

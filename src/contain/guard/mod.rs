@@ -35,6 +35,7 @@
 //! have left every process group stay for good.
 
 mod call;
+mod leaf;
 mod slim;
 mod sweep;
 mod terminal;
@@ -215,6 +216,7 @@ impl Guarded {
         let empty = sweep::children(Some(limit));
         if let Some(stand) = &stand {
             sweep::remove_cgroup(stand);
+            leaf::leave(stand);
         }
         empty
     }

@@ -100,7 +100,7 @@ fn for_each_child(mut found: impl FnMut(Pid)) {
     }
 }
 
-fn for_each_number(file: &OwnedFd, found: &mut impl FnMut(Pid)) {
+pub(super) fn for_each_number(file: &OwnedFd, found: &mut impl FnMut(Pid)) {
     let mut number = 0i32;
     let mut buffer = [0; 1024];
     while let Ok(read @ 1..) = rustix::io::read(file, &mut buffer) {

@@ -17,7 +17,7 @@ use rustix::io::{Errno, ioctl_fionbio};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 
 use super::terminal::Terminal;
-use super::{call, slim, sweep};
+use super::{call, leaf, slim, sweep};
 
 /// The longest path of a cgroup that is kept.
 const PATH: usize = 1024;
@@ -100,6 +100,7 @@ pub(super) fn live(watch: Watch) -> ! {
     sweep::children(None);
     if let Some(stand) = stand.path() {
         sweep::remove_cgroup(stand);
+        leaf::leave(stand);
     }
     call::exit(code)
 }

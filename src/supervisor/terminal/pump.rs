@@ -83,6 +83,7 @@ pub(in crate::supervisor) async fn pump(
         writer.write(&text);
     }
     writer.close();
+    std::future::poll_fn(|context| writer.poll_kept(context)).await;
 }
 
 /// Types what comes, until nobody can send any more.
