@@ -68,11 +68,13 @@ pub enum Command {
     Wait(running::Wait),
     Stats(running::StatsArgs),
     Attach(running::Attach),
+    Exec(running::Exec),
     /// See and steer what the units of the running stack watch.
     #[command(subcommand)]
     Watch(running::Watch),
     Reload(running::Reload),
     Timeline(running::Timeline),
+    Init(Init),
     Check(Check),
     Convert(Convert),
     /// Show the file as pk understands it: merged, filled in, secrets masked.
@@ -203,6 +205,18 @@ fn formation(text: &str) -> Result<(String, u32), String> {
 pub struct Check {
     #[command(flatten)]
     pub foreign: Foreign,
+}
+
+/// Write a first pk.yaml into this folder.
+///
+/// It is made from the process-compose file or Procfile that is there, else from a file of
+/// docker compose and package.json, else it is one to begin with. A file that is there is
+/// never overwritten.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Init {
+    /// Print it, and write nothing.
+    #[arg(long)]
+    pub print: bool,
 }
 
 /// Write a process-compose file or a Procfile as pk.yaml.

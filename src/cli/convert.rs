@@ -1,6 +1,7 @@
 //! `pk convert`.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use super::args::{self, Place};
 use super::exit::End;
@@ -9,7 +10,7 @@ use super::output::{Output, reason};
 use super::stack;
 use crate::config::Loaded;
 use crate::config::convert::to_native;
-use crate::config::foreign::Format;
+use crate::config::foreign::{Foreign, Format};
 
 pub fn convert(place: &Place, args: &args::Convert, output: &Output) -> End {
     let mut place = place.clone();
@@ -64,6 +65,13 @@ pub fn convert(place: &Place, args: &args::Convert, output: &Output) -> End {
             End::Failed
         }
     }
+}
+
+/// The file of another tool at that place as one of pk in `folder`, and its name.
+pub fn native(place: &Place, folder: &Path, output: &Output) -> Result<(String, String), End> {
+    let loaded = foreign::load(place, &Foreign::default(), None, output)?;
+    let text = to_native(&loaded.plan, folder, &notes(&loaded));
+    Ok((text, stack::main_file(&loaded)))
 }
 
 /// What the new file cannot say, or says for this environment alone.

@@ -23,6 +23,7 @@ mod face_config;
 mod foreign;
 mod graph;
 mod graph_text;
+mod init;
 mod inspect;
 mod launch;
 mod live;
@@ -48,7 +49,7 @@ use exit::End;
 use output::Output;
 use running::act::Then;
 use running::args::{Awaited, Form};
-use running::{act, attach, events, logs, reload, show, stats, timeline, wait, watch};
+use running::{act, attach, events, exec, logs, reload, show, stats, timeline, wait, watch};
 
 use crate::domain::event::Command as Ask;
 
@@ -65,7 +66,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let end = match Cli::try_parse_from(&args) {
         Ok(cli) => run(&cli, &output),
         Err(mut error) => {
-            if !args.iter().any(|arg| arg == "run") {
+            if !args.iter().any(|arg| arg == "run" || arg == "exec") {
                 // "to pass it as a value, use `--`": no unit has such a name.
                 error.remove(ContextKind::Suggested);
             }
@@ -86,6 +87,7 @@ fn run(cli: &Cli, output: &Output) -> End {
     match &cli.command {
         Command::Up(up) => live::up(place, up, output),
         Command::Run(run) => live::run(place, run, output),
+        Command::Init(args) => init::init(place, args, output),
         Command::Check(args) => inspect::check(place, &args.foreign, output),
         Command::Convert(args) => convert::convert(place, args, output),
         Command::Config(config) => inspect::config(place, config.output, output),
@@ -103,6 +105,7 @@ fn run(cli: &Cli, output: &Output) -> End {
         Command::Down(args) => act::down(place, args, output),
         Command::Ps(args) => show::ps(place, args, output),
         Command::Attach(args) => attach::attach(place, args.unit.as_deref(), output),
+        Command::Exec(args) => exec::exec(place, args, output),
         Command::Ls(args) => show::ls(args, output),
         Command::Logs(args) => logs::logs(place, args, output),
         Command::Events(args) => events::events(place, args, output),

@@ -44,6 +44,7 @@ mod record;
 mod render;
 mod schema;
 mod snippet;
+pub mod starter;
 mod syntax;
 
 use std::collections::{BTreeMap, BTreeSet};

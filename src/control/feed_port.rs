@@ -29,6 +29,7 @@ use super::remote_live::{self, RemoteStats};
 use super::terminal::{Input, TerminalError, TerminalWatch};
 use super::wire::{Connection, Event, EventStream, WireError};
 use crate::domain::event::Command;
+use crate::domain::exec::ExecContext;
 use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::listening::UnitPorts;
 use crate::domain::snapshot::Snapshot;
@@ -407,6 +408,13 @@ impl ControlPort for FeedPort {
             Some(files) => Arc::clone(files) as Arc<dyn LogSource>,
             None => Arc::new(self.logs.clone()),
         }
+    }
+
+    fn exec(&self, instance: InstanceId, pid: u32) -> Found<'_, ExecContext> {
+        Box::pin(async move {
+            let (socket, name) = self.terminal(instance).map_err(|_| PortError::Gone)?;
+            remote::exec(socket, name.as_str(), pid).await
+        })
     }
 
     fn now(&self) -> Instant {

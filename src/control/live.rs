@@ -7,17 +7,19 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::response::Response;
 use axum::response::sse::Event;
 use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::history;
+use super::port::PortError;
 use super::protocol::{Drawn, ErrorCode, Problem, Typed, Written};
 use super::routes::{Body, Served, Shared, json};
 use super::streams::{event, sse};
 use super::terminal::{Input, TerminalError, TerminalEvent, TerminalWatch};
+use crate::domain::exec::ExecAsk;
 use crate::domain::id::InstanceId;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
@@ -133,6 +135,30 @@ pub(super) async fn input(
         sent.map_err(|error| denied(&unit, error))?;
     }
     Ok(json(&serde_json::Map::new()))
+}
+
+/// Whose process has the connection, where the kernel says so.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub u32);
+
+/// Takes the asking process in beside an instance.
+pub(super) async fn exec(
+    State(served): Shared,
+    Path(unit): Path<String>,
+    peer: Option<Extension<Peer>>,
+    ask: Result<Body<ExecAsk>, Problem>,
+) -> Result<Response, Problem> {
+    let ExecAsk { pid } = ask?.0;
+    let id = find(&served, &unit)?;
+    if peer.is_none_or(|Extension(Peer(peer))| peer != pid) {
+        let message = "a process can be taken in beside a unit only if it asks for it itself";
+        return Err(Problem::new(ErrorCode::Forbidden, message));
+    }
+    match served.port.exec(id, pid).await {
+        Ok(context) => Ok(json(&context)),
+        Err(PortError::Gone) => Err(Problem::new(ErrorCode::Ended, "the stack has ended")),
+        Err(error) => Err(Problem::new(ErrorCode::Denied, error.to_string())),
+    }
 }
 
 /// Resizes a terminal.

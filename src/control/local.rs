@@ -11,6 +11,7 @@ use super::reload::{Reload, ReloadAsk, ReloadError, ReloadReply, Reloader};
 use super::terminal::{Input, TerminalWatch};
 use crate::domain::change::What;
 use crate::domain::event::Command;
+use crate::domain::exec::ExecContext;
 use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::listening::UnitPorts;
 use crate::domain::plan::Plan;
@@ -123,6 +124,10 @@ impl ControlPort for LocalPort {
             let why = self.handle.watcher().why(&path).await;
             why.map_err(|_| PortError::Gone)
         })
+    }
+
+    fn exec(&self, instance: InstanceId, pid: u32) -> Found<'_, ExecContext> {
+        Box::pin(async move { self.handle.exec(instance, pid).map_err(PortError::Refused) })
     }
 
     fn now(&self) -> Instant {

@@ -11,6 +11,7 @@ use super::protocol::{
 };
 use super::record::Record;
 use super::reload::{ReloadAsk, Reloaded};
+use crate::domain::exec::{ExecAsk, ExecContext};
 use crate::domain::listening::UnitPorts;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::TerminalSize;
@@ -98,6 +99,11 @@ pub fn openapi() -> Value {
             types, "input",
             "Types something for an instance. Answered once it is on its way.",
         ).of_unit().takes::<Typed>().gives::<serde_json::Map<String, Value>>().done() },
+        "/v1/units/{unit}/exec": { "post": operation(
+            types, "exec",
+            "Takes the asking process in beside an instance, so that it ends with the stack; \
+             answered is what it is to run with. For the process of this connection alone.",
+        ).of_unit().takes::<ExecAsk>().gives::<ExecContext>().done() },
     });
     let schemas = types.take_definitions(true);
     json!({

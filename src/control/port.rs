@@ -10,6 +10,7 @@ use super::changes::Changes;
 use super::reload::{ReloadAsk, ReloadError, ReloadReply};
 use super::terminal::{Input, TerminalError, TerminalWatch};
 use crate::domain::event::Command;
+use crate::domain::exec::ExecContext;
 use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::listening::UnitPorts;
 use crate::domain::snapshot::Snapshot;
@@ -95,6 +96,10 @@ pub trait ControlPort: Send + Sync + std::fmt::Debug {
 
     /// Gives the terminal of an instance another size. Of several faces the last one counts.
     fn resize_terminal(&self, instance: InstanceId, size: TerminalSize) -> TerminalReply<'_, ()>;
+
+    /// Takes the process `pid` in beside an instance, and says what it is to run with. Over a
+    /// socket `pid` must be who asks.
+    fn exec(&self, instance: InstanceId, pid: u32) -> Found<'_, ExecContext>;
 
     /// The time in the stack, for how long something has been so.
     fn now(&self) -> Instant;

@@ -27,6 +27,7 @@ use super::terminal::{Input, TerminalError, TerminalWatch};
 use super::wire::{self, EventStream, WireError};
 use crate::domain::admission::Answer;
 use crate::domain::event::Command;
+use crate::domain::exec::{ExecAsk, ExecContext};
 use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::listening::UnitPorts;
 use crate::domain::snapshot::Snapshot;
@@ -328,6 +329,12 @@ pub(super) async fn why_watched(socket: &Path, path: &Path) -> Result<Why, PortE
     answer.map_err(|error| failed(&error))
 }
 
+pub(super) async fn exec(socket: &Path, unit: &str, pid: u32) -> Result<ExecContext, PortError> {
+    let path = format!("/v1/units/{unit}/exec");
+    let answer = wire::post(socket, &path, &ExecAsk { pid }).await;
+    answer.map_err(|error| failed(&error))
+}
+
 impl ControlPort for RemotePort {
     fn command(&self, command: Command) -> Reply<'_> {
         Box::pin(async move {
@@ -408,6 +415,13 @@ impl ControlPort for RemotePort {
         Box::pin(async move {
             let name = self.name(instance)?;
             remote_live::resize_terminal(&self.socket, name.as_str(), size).await
+        })
+    }
+
+    fn exec(&self, instance: InstanceId, pid: u32) -> Found<'_, ExecContext> {
+        Box::pin(async move {
+            let name = self.name(instance).map_err(|_| PortError::Gone)?;
+            exec(&self.socket, name.as_str(), pid).await
         })
     }
 

@@ -140,6 +140,7 @@ pub(super) fn router(served: Arc<Served>) -> Router {
         .route("/v1/units/{unit}/terminal/stream", get(live::terminal))
         .route("/v1/units/{unit}/terminal/size", post(live::size))
         .route("/v1/units/{unit}/input", post(live::input))
+        .route("/v1/units/{unit}/exec", post(live::exec))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY))

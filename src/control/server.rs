@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{UnixListener, UnixStream};
@@ -28,6 +29,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::history;
+use super::live::Peer;
 use super::port::ControlPort;
 use super::record::Record;
 use super::routes::{self, Served};
@@ -215,10 +217,22 @@ impl Clients {
     }
 }
 
+/// Whose process it is.
+fn peer(stream: &UnixStream) -> Option<Peer> {
+    let pid = stream.peer_cred().ok()?.pid()?;
+    u32::try_from(pid).ok().map(Peer)
+}
+
 /// `closed`: tells a client of the socket to go; none for a face's own connection, which it
 /// asks through whenever a person wants something, be that hours later.
 async fn converse(stream: UnixStream, router: Router, closed: Option<watch::Receiver<bool>>) {
-    let service = TowerToHyperService::new(router);
+    let (peer, routes) = (peer(&stream), TowerToHyperService::new(router));
+    let service = service_fn(move |mut request| {
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
+        routes.call(request)
+    });
     let patience = closed.is_some().then_some(HEADERS);
     let mut connection = std::pin::pin!(
         http1::Builder::new()

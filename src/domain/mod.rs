@@ -20,6 +20,7 @@ mod backoff;
 pub mod change;
 pub mod effect;
 pub mod event;
+pub mod exec;
 pub mod exit;
 pub mod explain;
 pub mod graph;

@@ -61,6 +61,7 @@ pub(super) fn spawn<H: Host>(
         terminals: Terminals::default(),
         recorder: publisher.recorder(),
         groups: LiveGroups::default(),
+        beside: None,
     };
     let event_loop = EventLoop {
         set,

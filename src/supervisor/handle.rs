@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::event_loop::Incoming;
+use super::exec::Beside;
 use super::live_groups::LiveGroups;
 use super::stats::Looking;
 use super::terminal::Terminals;
 use crate::domain::admission::Answer;
 use crate::domain::change::{Change, What};
 use crate::domain::event::Command;
-use crate::domain::id::Revision;
+use crate::domain::exec::ExecContext;
+use crate::domain::id::{InstanceId, Revision};
 use crate::domain::listening::UnitPorts;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
@@ -47,6 +49,8 @@ pub struct Handle {
     pub(super) terminals: Terminals,
     pub(super) recorder: Arc<Mutex<Recorder>>,
     pub(super) groups: LiveGroups,
+    /// `None`: nothing is real.
+    pub(super) beside: Option<Beside>,
 }
 
 impl Handle {
@@ -119,6 +123,24 @@ impl Handle {
     #[must_use]
     pub fn stats(&self) -> watch::Receiver<Arc<StackStats>> {
         self.looking.subscribe()
+    }
+
+    /// Takes the process `pid` in beside an instance, and says what it is to run with.
+    ///
+    /// # Errors
+    /// In words: there is no such instance, or it could not be taken in.
+    pub fn exec(&self, instance: InstanceId, pid: u32) -> Result<ExecContext, String> {
+        let snapshot = Arc::clone(&self.snapshots.borrow());
+        let view = snapshot.units.iter().find(|view| view.id == instance);
+        let spec = view.and_then(|view| self.plan().get(view.unit.as_str()).cloned());
+        let (Some(view), Some(spec)) = (view, spec) else {
+            return Err("it is not part of the stack".to_owned());
+        };
+        match &self.beside {
+            _ if snapshot.shutdown.is_some() => Err("the stack is stopping".to_owned()),
+            Some(beside) => beside.enter(view, &spec, pid, self.snapshots()),
+            None => Err("it cannot be entered".to_owned()),
+        }
     }
 
     /// What the units' terminals show, and the way to type for them.

@@ -1,12 +1,21 @@
 //! The groups of the live runs: one list, for whoever looks at what they use or hold.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::contain::Group;
-use crate::domain::id::{RunId, UnitName};
+use crate::domain::id::{InstanceId, RunId, UnitName};
 
-type Groups = BTreeMap<RunId, (UnitName, Arc<Group>)>;
+/// A run that lives.
+#[derive(Clone, Debug)]
+struct Live {
+    name: UnitName,
+    group: Arc<Group>,
+    environment: Arc<[(OsString, OsString)]>,
+}
+
+type Groups = BTreeMap<RunId, Live>;
 
 /// The groups of the live runs, put here by their runners.
 #[derive(Clone, Debug, Default)]
@@ -15,8 +24,15 @@ pub(super) struct LiveGroups(Arc<Mutex<Groups>>);
 impl LiveGroups {
     pub(super) fn all(&self) -> Vec<(RunId, UnitName, Arc<Group>)> {
         (self.lock().iter())
-            .map(|(&run, (name, group))| (run, name.clone(), Arc::clone(group)))
+            .map(|(&run, live)| (run, live.name.clone(), Arc::clone(&live.group)))
             .collect()
+    }
+
+    /// Of the live run of that instance: its variables beyond those of the operating system.
+    pub(super) fn environment(&self, id: InstanceId) -> Option<Arc<[(OsString, OsString)]>> {
+        let all = self.lock();
+        let live = all.iter().rev().find(|(run, _)| run.instance == id);
+        live.map(|(_, live)| Arc::clone(&live.environment))
     }
 
     fn lock(&self) -> MutexGuard<'_, Groups> {
@@ -32,8 +48,18 @@ pub(super) struct LiveRun {
 }
 
 impl LiveRun {
-    pub(super) fn new(groups: &LiveGroups, run: RunId, name: &str, group: &Arc<Group>) -> Self {
-        let entry = (UnitName::new(name), Arc::clone(group));
+    pub(super) fn new(
+        groups: &LiveGroups,
+        run: RunId,
+        name: &str,
+        group: &Arc<Group>,
+        environment: &[(OsString, OsString)],
+    ) -> Self {
+        let entry = Live {
+            name: UnitName::new(name),
+            group: Arc::clone(group),
+            environment: environment.into(),
+        };
         groups.lock().insert(run, entry);
         Self {
             groups: groups.clone(),

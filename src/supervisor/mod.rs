@@ -18,6 +18,7 @@ mod bounds;
 mod build;
 mod deadlines;
 mod event_loop;
+mod exec;
 mod freshness;
 mod handle;
 mod host;
@@ -47,6 +48,7 @@ use crate::logs::LogStore;
 use crate::watch::Watcher;
 
 pub use crate::watch::{Backend, Ignored, PathStatus, UnitWatch, Why, WhyUnit};
+use exec::Beside;
 pub use handle::{Answered, Gone, Handle};
 use host::Runners;
 use live_groups::LiveGroups;
@@ -85,10 +87,15 @@ pub fn start(mut settings: Settings) -> Handle {
         groups: LiveGroups::default(),
         terminals: Terminals::default(),
     });
+    let beside = Beside {
+        tools: Arc::clone(&tools),
+        runtime: tokio::runtime::Handle::current(),
+    };
     let (groups, terminals) = (tools.groups.clone(), tools.terminals.clone());
     let mut handle = event_loop::spawn(set, watcher, |inbox| Runners::new(inbox, tools, told));
     handle.terminals = terminals;
     handle.groups = groups.clone();
+    handle.beside = Some(beside);
     let looking = handle.looking.clone();
     tokio::spawn(looking.sample(groups, handle.started, handle.snapshots()));
     handle

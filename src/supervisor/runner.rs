@@ -196,7 +196,8 @@ impl Runner {
         let _ = self.group.set(Arc::clone(&group));
         let note = self.noter();
         let mut streams = Streams::connect(self.run, &self.spec, &self.tools, &mut running, note);
-        let live = LiveRun::new(&self.tools.groups, self.run, &self.group_name, &group);
+        let (groups, environment) = (&self.tools.groups, &self.environment);
+        let live = LiveRun::new(groups, self.run, &self.group_name, &group, environment);
         self.report(Fact::Spawned { pid: running.pid() });
 
         let statuses = self.until(&group, running.exited()).await;

@@ -1,4 +1,5 @@
 //! The commands that start nothing, and the arguments of all.
 
 mod arguments;
+mod init;
 mod inspect;

@@ -3,6 +3,7 @@
 mod acts;
 mod attach;
 mod clients;
+mod exec;
 mod lend;
 mod ports;
 mod protocol;

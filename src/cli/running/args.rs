@@ -42,6 +42,20 @@ pub struct Attach {
     pub unit: Option<String>,
 }
 
+/// Run a program in the environment and folder of a unit of the running stack.
+///
+/// It has this terminal, and ends with the stack at the latest. pk exits with its exit code,
+/// 127 if there is no such program, 126 if it cannot be run. The unit need not run.
+#[derive(Clone, Debug, Args)]
+pub struct Exec {
+    /// The unit, or one instance of it.
+    #[arg(value_name = "UNIT")]
+    pub unit: String,
+    /// The program and its arguments; no shell reads them.
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
 /// Show the units of the running stack: state, process, for how long.
 #[derive(Clone, Debug, Args)]
 pub struct Ps {

@@ -51,7 +51,7 @@ pub fn attach(place: &Place, unit: &str, output: &Output) -> End {
 }
 
 /// The one instance that is meant.
-fn view(unit: &str, snapshot: &Snapshot, output: &Output) -> Result<Arc<UnitView>, End> {
+pub(super) fn view(unit: &str, snapshot: &Snapshot, output: &Output) -> Result<Arc<UnitView>, End> {
     let meant: Vec<_> = (snapshot.units.iter())
         .filter(|view| view.name.as_str() == unit || view.unit.as_str() == unit)
         .collect();

@@ -14,6 +14,7 @@ pub mod log_args;
 pub mod act;
 pub mod attach;
 pub mod events;
+pub mod exec;
 pub mod join;
 pub mod lend;
 pub mod logs;
