@@ -243,7 +243,8 @@ impl Problem {
             | Denial::NoReplicas(_)
             | Denial::NameTaken(_)
             | Denial::NotWatching(_)
-            | Denial::FixedPort { .. } => ErrorCode::Denied,
+            | Denial::FixedPort { .. }
+            | Denial::TooMany { .. } => ErrorCode::Denied,
         };
         let mut problem = Self::new(code, denial.to_string());
         problem.denial = Some(denial);

@@ -79,6 +79,8 @@ pub enum Denial {
     NameTaken(UnitName),
     #[error("`{unit}` has a fixed port, which two instances cannot share")]
     FixedPort { unit: UnitName },
+    #[error("`{unit}` can have at most {most} instances")]
+    TooMany { unit: UnitName, most: u32 },
 }
 
 /// What one instance says to a start. `is_stopping`: its stop is due and not yet begun;

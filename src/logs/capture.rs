@@ -159,14 +159,16 @@ impl<K: Keep> Capture<K> {
 
     fn take(&self, batch: Batch) {
         let origin = self.open.origin;
-        if self.unmasked.is_none() {
-            self.store.gate().taps.show(origin.run, &batch);
-        }
+        let shown = self.unmasked.is_none().then(|| batch.clone());
         let batch = match &self.masks {
             Some(masks) => masks.redacted(batch),
             None => batch,
         };
         self.store.keep(origin, batch);
+        // Whoever learns that a unit is ready finds the line that says so.
+        if let Some(shown) = shown {
+            self.store.gate().taps.show(origin.run, &shown);
+        }
     }
 
     /// Lines that end here. An open line that grew is told where nothing else is.
@@ -205,7 +207,6 @@ impl<K: Keep> Capture<K> {
 
 impl<K: Keep> StreamWriter for Capture<K> {
     fn write(&mut self, chunk: &[u8]) {
-        self.show_unmasked(chunk);
         match self.masker.take() {
             None => self.split(chunk),
             Some(mut masker) => {
@@ -217,6 +218,7 @@ impl<K: Keep> StreamWriter for Capture<K> {
                 self.masker = Some(masker);
             }
         }
+        self.show_unmasked(chunk);
     }
 
     fn close(&mut self) {

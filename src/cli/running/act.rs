@@ -116,7 +116,8 @@ fn denied(denial: &Denial) -> End {
         | Denial::NoReplicas(_)
         | Denial::NameTaken(_)
         | Denial::NotWatching(_)
-        | Denial::FixedPort { .. } => End::Denied,
+        | Denial::FixedPort { .. }
+        | Denial::TooMany { .. } => End::Denied,
     }
 }
 

@@ -9,6 +9,7 @@ use super::probe::RawProbe;
 use super::scalar::{Flag, Int, Span, Umask};
 use crate::config::decode::{NonEmpty, OneOrMany, Spanned, Table, Text};
 use crate::config::record::record;
+use crate::domain::spec::MAX_REPLICAS;
 
 record! {
     /// A service (runs until stopped) or a task (runs to completion).
@@ -71,7 +72,7 @@ record! {
         /// Of a task: a command that succeeds when there is nothing to do.
         status: RawCommand,
         /// How many instances it has: `web-1`, `web-2` and so on.
-        replicas: Int<0, 1000>,
+        replicas: Int<0, { MAX_REPLICAS as i64 }>,
         /// It is active only when one of these is chosen, or it is named or required.
         profiles: OneOrMany<Text>,
         /// Not started by itself.

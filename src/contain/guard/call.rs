@@ -91,14 +91,18 @@ pub(super) fn block_signals() {
     }
 }
 
-/// Writes `title` where `/proc/PID/cmdline` is read from, which is from `start` to `end`.
+/// Writes `title` where `/proc/PID/cmdline` is read from, which is from `start` to `end`. What
+/// has no room is left out; a last byte other than zero would make the environment part of it
+/// (`proc_pid_cmdline(5)`).
 ///
 /// # Safety
 /// That is this process's memory of its arguments, and nothing reads them any more.
 pub(super) unsafe fn retitle(start: usize, end: usize, title: &[u8]) {
     let place = ptr::with_exposed_provenance_mut::<u8>(start);
-    for index in 0..end.saturating_sub(start) {
-        let byte = title.get(index).copied().unwrap_or(0);
+    let room = end.saturating_sub(start);
+    for index in 0..room {
+        let byte = title.get(index).filter(|_| index + 1 < room);
+        let byte = byte.copied().unwrap_or(0);
         // SAFETY: within the range that the caller vouches for.
         unsafe { place.add(index).write(byte) };
     }

@@ -9,7 +9,7 @@ use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::machine::Input;
 use crate::domain::phase::{Phase, Stop};
 use crate::domain::plan::{Plan, same_run};
-use crate::domain::spec::Port;
+use crate::domain::spec::{MAX_REPLICAS, Port};
 
 impl UnitSet {
     /// What changed restarts; what did not is not touched; what is gone stops in order.
@@ -136,6 +136,12 @@ impl UnitSet {
             .any(|port| matches!(port, Port::Fixed(_)));
         if fixed && replicas > 1 {
             return Answer::Denied(Denial::FixedPort { unit: name.clone() });
+        }
+        if replicas > MAX_REPLICAS {
+            return Answer::Denied(Denial::TooMany {
+                unit: name.clone(),
+                most: MAX_REPLICAS,
+            });
         }
         if current == replicas {
             return Answer::Ignored(Reason::Unchanged);

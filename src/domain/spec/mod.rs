@@ -17,6 +17,6 @@ pub use dependency::{Condition, Dependency};
 pub use probe::{Check, HttpCheck, OnFailure, Pattern, Probe, StatusRange};
 pub use restart::{Backoff, Restart, RestartPolicy, SuccessCodes};
 pub use unit::{
-    Essential, Freshness, Hooks, Lifetime, Limits, LogSpec, Overlap, Port, Schedule, Shutdown,
-    Timeouts, Tty, UnitKind, UnitSpec, Watch, WatchAction, When, port_variable,
+    Essential, Freshness, Hooks, Lifetime, Limits, LogSpec, MAX_REPLICAS, Overlap, Port, Schedule,
+    Shutdown, Timeouts, Tty, UnitKind, UnitSpec, Watch, WatchAction, When, port_variable,
 };

@@ -12,6 +12,9 @@ use crate::domain::id::UnitName;
 use crate::domain::signal::Signal;
 use crate::domain::text::{serialize_duration, serialize_opt_duration, serialize_opt_size};
 
+/// How many instances a unit can have. More is a slip of the hand.
+pub const MAX_REPLICAS: u32 = 1000;
+
 /// Whether a unit runs until it is stopped, or to completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]

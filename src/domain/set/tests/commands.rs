@@ -171,6 +171,13 @@ fn scaling_is_denied_where_it_makes_no_sense() {
         scale("api", 2),
         Answer::Denied(Denial::NameTaken(name("api")))
     );
+    assert_eq!(
+        scale("api", 1001),
+        Answer::Denied(Denial::TooMany {
+            unit: name("api"),
+            most: 1000
+        })
+    );
 }
 
 #[test]
