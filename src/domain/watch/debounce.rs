@@ -87,8 +87,7 @@ impl Debounce {
         let burst = self.burst.as_ref()?;
         let quiet = burst.last + self.quiet;
         let whole = burst.unsettled.values().copied().max().unwrap_or(quiet);
-        let latest = burst.first + (self.quiet * LONGEST).max(AT_LEAST);
-        Some(quiet.max(whole).min(latest.max(burst.first + self.quiet)))
+        Some(quiet.max(whole).min(self.latest(burst)))
     }
 
     /// Ends the burst if it is over; when it began.
@@ -98,6 +97,25 @@ impl Debounce {
             return None;
         }
         self.burst.take().map(|burst| burst.first)
+    }
+
+    /// Goes on with a burst that was taken, as something has come that belongs to it. `first`:
+    /// when it began.
+    pub fn resume(&mut self, first: Instant) {
+        if let Some(burst) = &mut self.burst {
+            burst.first = burst.first.min(first);
+        }
+    }
+
+    /// Whether the burst is acted on though it goes on.
+    #[must_use]
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        (self.burst.as_ref()).is_some_and(|burst| self.latest(burst) <= now)
+    }
+
+    fn latest(&self, burst: &Burst) -> Instant {
+        let latest = burst.first + (self.quiet * LONGEST).max(AT_LEAST);
+        latest.max(burst.first + self.quiet)
     }
 
     /// Whether there is a burst.
@@ -156,6 +174,18 @@ mod tests {
         assert_eq!(debounce.due(), Some(at(0) + BEING_WRITTEN));
         touch(&mut debounce, 300, "a", Settled::Yes);
         assert_eq!(debounce.take(at(300)), Some(at(0)));
+    }
+
+    #[test]
+    fn a_burst_that_goes_on_after_all_keeps_its_end() {
+        let mut debounce = Debounce::new(Duration::from_millis(100));
+        touch(&mut debounce, 0, "a", Settled::Yes);
+        assert!(!debounce.is_overdue(at(100)));
+        let first = debounce.take(at(100)).unwrap();
+        touch(&mut debounce, 101, "a", Settled::Yes);
+        debounce.resume(first);
+        assert_eq!(debounce.due(), Some(at(201)));
+        assert!(debounce.is_overdue(at(2000)));
     }
 
     #[test]
