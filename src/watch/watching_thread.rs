@@ -330,8 +330,14 @@ impl Eye {
         let dirty = std::mem::take(&mut unit.dirty);
         unit.is_dirty.clear();
         let looks: Vec<Look> = dirty.iter().map(|path| self.contents.look(path)).collect();
-        // Who was written to meanwhile was not whole, or is not what was seen.
+        // What was written to meanwhile was not whole, or is not what was seen.
         self.take_events();
+        for (path, look) in dirty.iter().zip(&looks) {
+            let has_event = (self.units.get(&id)).is_some_and(|unit| unit.is_dirty.contains(path));
+            if !has_event && self.glances.contradict(path, look.held) {
+                self.touch(id, path, Settled::BeingWritten);
+            }
+        }
         let Some(unit) = self.units.get_mut(&id) else {
             return;
         };
