@@ -311,7 +311,7 @@ impl Eye {
                 .pattern(who)
                 .is_some_and(|pattern| pattern.takes_file(&path))
             {
-                self.touch(who.unit, &path, Settled::Soon);
+                self.touch(who.unit, &path, Settled::Away);
             }
         }
     }

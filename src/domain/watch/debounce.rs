@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use crate::domain::time::Instant;
 
-/// How long after a file came or went something else may follow that belongs to it: the
-/// other half of a rename, the first byte of a new file.
+/// How long after a file came something else may follow that belongs to it.
 pub const SOON: Duration = Duration::from_millis(20);
+
+/// How long a file that went may take to come back: many editors move the old one away before
+/// they write the new one, and a checkout does so with whole folders.
+pub const AWAY: Duration = Duration::from_millis(200);
 
 /// How long a file that is being written may stay open before it counts as it is. A writer
 /// that closes it, or renames it into place, ends that at once; one that was held up in
@@ -26,8 +29,10 @@ const AT_LEAST: Duration = Duration::from_secs(1);
 pub enum Settled {
     /// It was closed, or renamed into place.
     Yes,
-    /// It came or went: something else may follow at once.
+    /// It came: something else may follow at once.
     Soon,
+    /// It went: another may come in its place.
+    Away,
     /// Somebody writes to it, and will close it.
     BeingWritten,
 }
@@ -38,6 +43,7 @@ impl Settled {
         match self {
             Self::Yes => None,
             Self::Soon => Some(SOON),
+            Self::Away => Some(AWAY),
             Self::BeingWritten => Some(BEING_WRITTEN),
         }
     }
@@ -186,6 +192,15 @@ mod tests {
         debounce.resume(first);
         assert_eq!(debounce.due(), Some(at(201)));
         assert!(debounce.is_overdue(at(2000)));
+    }
+
+    #[test]
+    fn a_file_that_is_away_may_come_back() {
+        let mut debounce = Debounce::new(Duration::from_millis(10));
+        touch(&mut debounce, 0, "a", Settled::Away);
+        assert_eq!(debounce.due(), Some(at(0) + AWAY));
+        touch(&mut debounce, 50, "a", Settled::Yes);
+        assert_eq!(debounce.due(), Some(at(60)));
     }
 
     #[test]
