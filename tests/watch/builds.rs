@@ -53,12 +53,13 @@ fn a_failed_build_keeps_the_old_run_and_shows_as_the_units_state() {
 
 #[test]
 fn a_save_during_a_build_cancels_it_whole() {
-    let yaml = "services:\n  api:\n    command: exec sleep 1000\n    watch:\n      paths: [src]\n      debounce: 10ms\n      run: \"echo begin $(cat src/a); test -e go || { sleep 1000 & setsid sleep 1000; }\"\n";
+    let yaml = "services:\n  api:\n    command: exec sleep 1000\n    watch:\n      paths: [src]\n      debounce: 10ms\n      run: \"echo begin $(cat src/a); test -e go || { echo holding; sleep 1000 & setsid sleep 1000; }\"\n";
     let pk = Pk::stack(yaml, ["up"]).file("src/a", "zero").start();
     pk.wait_for("api > started");
     armed(&pk);
     write(pk.folder(), "src/a", "one");
     pk.wait_for("begin one");
+    pk.wait_for("holding");
     write(pk.folder(), "go", "");
     write(pk.folder(), "src/a", "two");
     pk.wait_for("begin two");
