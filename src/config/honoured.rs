@@ -95,7 +95,6 @@ pub(super) fn of_process(spec: &UnitSpec, span: Span, cx: &Cx<'_>, out: &mut Vec
             });
         }
     };
-    add("watch", spec.watch.is_some(), true);
     add("schedule", spec.schedule.is_some(), true);
     add("is_foreground", spec.foreground, false);
     for probe in [&spec.readiness, &spec.liveness].into_iter().flatten() {

@@ -16,6 +16,7 @@ use crate::domain::snapshot::{Snapshot, UnitView};
 use crate::domain::spec::UnitKind;
 use crate::domain::text::short_duration;
 use crate::domain::time::Instant;
+use crate::domain::watch::words_of_watch;
 
 /// What a unit is doing, as the timeline tells it apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -313,21 +314,14 @@ impl UnitHistory {
                 };
                 Some((tone, text))
             }
-            UnitChange::FilesChanged { files, reaction } => {
-                Some((Tone::Plain, files.told(*reaction)))
+            UnitChange::FilesChanged { .. }
+            | UnitChange::BuildFailed { .. }
+            | UnitChange::WatchMuted { .. }
+            | UnitChange::WatchPaused
+            | UnitChange::WatchResumed => {
+                let (gravity, text) = words_of_watch(change)?;
+                Some((gravity.into(), text))
             }
-            UnitChange::BuildFailed { files, failure } => Some((
-                Tone::Bad,
-                format!("build failed: {failure}; what was built before {files} changed goes on"),
-            )),
-            UnitChange::WatchMuted { path } => Some((
-                Tone::Warning,
-                format!(
-                    "{path} is ignored from now on: it changes after each start, so the unit writes it itself"
-                ),
-            )),
-            UnitChange::WatchPaused => Some((Tone::Plain, "watch paused".to_owned())),
-            UnitChange::WatchResumed => Some((Tone::Plain, "watch goes on".to_owned())),
             UnitChange::UpToDate { reason } => {
                 Some((Tone::Good, format!("up to date, not run: {reason}")))
             }

@@ -5,6 +5,8 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
+use crate::domain::watch::Gravity;
+
 /// Which colours a terminal is given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ThemeName {
@@ -57,6 +59,16 @@ pub enum Tone {
     Warning,
     Bad,
     Info,
+}
+
+impl From<Gravity> for Tone {
+    fn from(gravity: Gravity) -> Self {
+        match gravity {
+            Gravity::Fine => Self::Plain,
+            Gravity::Warning => Self::Warning,
+            Gravity::Bad => Self::Bad,
+        }
+    }
 }
 
 /// The styles of one theme.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -36,6 +37,9 @@ struct Arming<'a> {
     found: Found,
     unreadable: Vec<(PathBuf, String)>,
     no_watch_left: bool,
+    /// Where the walk began, and whether that was gone.
+    start: &'a Path,
+    gone: bool,
 }
 
 impl Visitor for Arming<'_> {
@@ -49,8 +53,11 @@ impl Visitor for Arming<'_> {
                 self.no_watch_left = true;
                 false
             }
-            // It cannot be read either, or is gone: the walk says so.
-            Err(WatchError::Add(_) | WatchError::Init(_)) => true,
+            // It cannot be read either: the walk says so.
+            Err(WatchError::Add(error) | WatchError::Init(error)) => {
+                self.gone |= path == self.start && error.kind() == io::ErrorKind::NotFound;
+                true
+            }
         }
     }
 
@@ -96,6 +103,12 @@ impl Found {
     }
 }
 
+/// What is at a path: which file or folder, if any.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
 /// A file that is a link changes with what it leads to.
 fn follow_file(places: &mut Places, who: Who, path: &Path) {
     if let Ok(target) = path.canonicalize()
@@ -126,11 +139,25 @@ impl Eye {
             return;
         };
         let root = pattern.root.clone();
+        // A root that goes, or gives way to another, between the looks at it may be watched
+        // by nothing that tells of its return.
+        loop {
+            let was = identity(&root);
+            let gone = self.arm_once(who, &root, before);
+            if !gone && identity(&root) == was {
+                break;
+            }
+        }
+        self.miss(who, &root);
+    }
+
+    /// `true`: the root was gone when it was to be walked.
+    fn arm_once(&mut self, who: Who, root: &Path, before: Before) -> bool {
         if let Some(places) = &mut self.places {
             places.let_go(|other| other == who);
         }
         if self.polls(who).is_none() {
-            let why = match (&self.places, silent(&root)) {
+            let why = match (&self.places, silent(root)) {
                 (None, _) => Some("no events of files can be had".to_owned()),
                 (_, _) if self.forced => Some("PK_WATCH=poll".to_owned()),
                 (_, Some(name)) => Some(format!("no events come from {name}")),
@@ -140,19 +167,19 @@ impl Eye {
                 self.begin_to_poll(who, why);
             }
         }
-        if self.polls(who).is_none() && self.watch_way(who, &root).is_err() {
+        if self.polls(who).is_none() && self.watch_way(who, root).is_err() {
             self.run_out(who);
         }
-        match std::fs::metadata(&root) {
-            Ok(metadata) if metadata.is_dir() => self.scan(who, &root, before),
+        match std::fs::metadata(root) {
+            Ok(metadata) if metadata.is_dir() => self.scan(who, root, before),
             Ok(_) => {
                 let mut found = Found::default();
-                found.look(&mut self.contents, &root, before);
+                found.look(&mut self.contents, root, before);
                 self.take_found(who, found);
+                false
             }
-            Err(_) => {}
+            Err(_) => false,
         }
-        self.miss(who, &root);
     }
 
     fn take_found(&mut self, who: Who, found: Found) {
@@ -166,12 +193,13 @@ impl Eye {
     }
 
     /// Goes through a folder of a pattern, and watches what it comes by before it reads it.
-    pub(super) fn scan(&mut self, who: Who, start: &Path, before: Before) {
+    /// `true`: the folder is gone.
+    pub(super) fn scan(&mut self, who: Who, start: &Path, before: Before) -> bool {
         let Some(unit) = self.units.get(&who.unit) else {
-            return;
+            return false;
         };
         let Some(pattern) = unit.patterns.get(who.pattern) else {
-            return;
+            return false;
         };
         let polled = unit.polled.contains_key(&who.pattern);
         let mut arming = Arming {
@@ -182,20 +210,24 @@ impl Eye {
             found: Found::default(),
             unreadable: Vec::new(),
             no_watch_left: false,
+            start,
+            gone: false,
         };
         walk(&mut self.ignoring, &unit.own, pattern, start, &mut arming);
         let Arming {
             found,
             unreadable,
             no_watch_left,
+            gone,
             ..
         } = arming;
         self.take_found(who, found);
         self.tell_unreadable(who, &unreadable);
         if no_watch_left {
             self.run_out(who);
-            self.scan(who, start, before);
+            return self.scan(who, start, before);
         }
+        gone
     }
 
     /// Watches what leads to the root, so that it is noticed when that goes or comes.
@@ -279,7 +311,7 @@ impl Eye {
                 .pattern(who)
                 .is_some_and(|pattern| pattern.takes_file(&path))
             {
-                self.touch(who.unit, &path, Settled::Soon);
+                self.touch(who.unit, &path, Settled::Away);
             }
         }
     }

@@ -86,6 +86,15 @@ struct Known {
     fresh: bool,
 }
 
+/// What was seen of a file.
+#[derive(Debug)]
+pub(super) struct Look {
+    pub changed: bool,
+    /// What it holds, if that is told by more than its times.
+    pub held: Option<Held>,
+    known: Option<Known>,
+}
+
 /// All files that are watched.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
@@ -136,23 +145,29 @@ impl Contents {
         }
     }
 
-    /// Whether the file holds something else than when it was asked last, or is new or gone;
-    /// and what it holds, if that is told by more than its times.
-    pub(super) fn changed(&mut self, path: &Path) -> (bool, Option<Held>) {
-        let Some(stamp) = stamp(path) else {
-            return (self.files.remove(path).is_some(), Some(Held::Nothing));
-        };
+    /// Whether the file holds something else than what is known, or is new or gone. Changes
+    /// nothing of what is known: see [`Contents::learn`].
+    pub(super) fn look(&self, path: &Path) -> Look {
         let known = self.files.get(path).copied();
+        let Some(stamp) = stamp(path) else {
+            return Look {
+                changed: known.is_some(),
+                held: Some(Held::Nothing),
+                known: None,
+            };
+        };
         if let Some(known) = known
             && known.stamp == stamp
             && !known.fresh
         {
-            return (false, None);
+            return Look {
+                changed: false,
+                held: None,
+                known: Some(known),
+            };
         }
         let hash = hash(path, stamp);
         let fresh = stamp.is_fresh();
-        self.files
-            .insert(path.to_owned(), Known { stamp, hash, fresh });
         let changed = match known {
             None => true,
             Some(known) => match (known.hash, hash) {
@@ -161,11 +176,24 @@ impl Contents {
                 (None, _) | (_, None) => known.stamp != stamp,
             },
         };
-        (changed, hash.map(|hash| Held::Bytes(stamp.size, hash)))
+        Look {
+            changed,
+            held: hash.map(|hash| Held::Bytes(stamp.size, hash)),
+            known: Some(Known { stamp, hash, fresh }),
+        }
     }
 
-    /// Hashes what is still to be, until the time is up. `false`: nothing is left.
-    pub(super) fn hash_some(&mut self, limit: Duration) -> bool {
+    /// Takes what was seen for what is known.
+    pub(super) fn learn(&mut self, path: &Path, look: &Look) {
+        match look.known {
+            Some(known) => drop(self.files.insert(path.to_owned(), known)),
+            None => drop(self.files.remove(path)),
+        }
+    }
+
+    /// Hashes what is still to be, until the time is up, but at least so many files. `false`:
+    /// nothing is left.
+    pub(super) fn hash_some(&mut self, limit: Duration, mut at_least: usize) -> bool {
         let until = std::time::Instant::now() + limit;
         while let Some(path) = self.unhashed.pop() {
             if let Some(known) = self.files.get_mut(&path)
@@ -179,7 +207,8 @@ impl Contents {
                     known.fresh = known.stamp.is_fresh();
                 }
             }
-            if std::time::Instant::now() >= until {
+            at_least = at_least.saturating_sub(1);
+            if at_least == 0 && std::time::Instant::now() >= until {
                 break;
             }
         }
@@ -226,6 +255,12 @@ fn hash(path: &Path, stamp: Stamp) -> Option<u64> {
 mod tests {
     use super::*;
 
+    fn changed(contents: &mut Contents, path: &Path) -> bool {
+        let look = contents.look(path);
+        contents.learn(path, &look);
+        look.changed
+    }
+
     #[test]
     fn a_touch_and_the_same_bytes_are_no_change() {
         let folder = tempfile::tempdir().unwrap();
@@ -233,7 +268,7 @@ mod tests {
         std::fs::write(&path, "one").unwrap();
         let mut contents = Contents::default();
         assert!(!contents.arm(&path, SystemTime::now()));
-        while contents.hash_some(Duration::from_secs(1)) {}
+        while contents.hash_some(Duration::from_secs(1), 1) {}
         let later = SystemTime::now() + Duration::from_secs(5);
         File::options()
             .write(true)
@@ -241,17 +276,17 @@ mod tests {
             .unwrap()
             .set_modified(later)
             .unwrap();
-        assert!(!contents.changed(&path).0);
+        assert!(!changed(&mut contents, &path));
         std::fs::write(&path, "one").unwrap();
-        assert!(!contents.changed(&path).0);
+        assert!(!changed(&mut contents, &path));
         std::fs::write(&path, "two").unwrap();
-        assert!(contents.changed(&path).0);
-        assert!(!contents.changed(&path).0);
+        assert!(changed(&mut contents, &path));
+        assert!(!changed(&mut contents, &path));
         std::fs::remove_file(&path).unwrap();
-        assert!(contents.changed(&path).0);
-        assert!(!contents.changed(&path).0);
+        assert!(changed(&mut contents, &path));
+        assert!(!changed(&mut contents, &path));
         std::fs::write(&path, "two").unwrap();
-        assert!(contents.changed(&path).0, "it was gone");
+        assert!(changed(&mut contents, &path), "it was gone");
     }
 
     #[test]
@@ -261,10 +296,10 @@ mod tests {
         std::fs::write(&path, "0000").unwrap();
         let mut contents = Contents::default();
         contents.arm(&path, SystemTime::now());
-        while contents.hash_some(Duration::from_secs(1)) {}
+        while contents.hash_some(Duration::from_secs(1), 1) {}
         for n in 1..200 {
             std::fs::write(&path, format!("{n:04}")).unwrap();
-            assert!(contents.changed(&path).0, "{n}");
+            assert!(changed(&mut contents, &path), "{n}");
         }
     }
 
@@ -275,9 +310,9 @@ mod tests {
         std::fs::write(&path, "one").unwrap();
         let mut contents = Contents::default();
         contents.arm(&path, SystemTime::now());
-        while contents.hash_some(Duration::from_secs(1)) {}
+        while contents.hash_some(Duration::from_secs(1), 1) {}
         std::fs::write(&new, "one").unwrap();
         std::fs::rename(&new, &path).unwrap();
-        assert!(!contents.changed(&path).0);
+        assert!(!changed(&mut contents, &path));
     }
 }

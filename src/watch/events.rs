@@ -29,6 +29,9 @@ fn settled(flags: ReadFlags, new: Option<&Metadata>) -> Settled {
     if flags.intersects(ReadFlags::CLOSE_WRITE | ReadFlags::MOVED_TO) {
         return Settled::Yes;
     }
+    if flags.intersects(ReadFlags::DELETE | ReadFlags::MOVED_FROM) {
+        return Settled::Away;
+    }
     // One that has another name as well is made without being opened.
     let is_opened = new.is_none_or(|new| new.is_file() && new.nlink() == 1);
     if is_opened && flags.intersects(ReadFlags::CREATE | ReadFlags::MODIFY) {
@@ -195,7 +198,7 @@ impl Eye {
                 .filter(|path| pattern.takes_file(path))
                 .collect();
             for path in lost {
-                self.touch(who.unit, path, Settled::Soon);
+                self.touch(who.unit, path, Settled::Away);
             }
         }
     }

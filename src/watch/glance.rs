@@ -46,6 +46,16 @@ impl Glances {
         }
     }
 
+    /// Whether a file holds something else than it did after its last event: it is being
+    /// written to, and the event of that is yet to come. A filesystem may take its time over a
+    /// file that is cut short, between doing that and telling.
+    pub(super) fn contradict(&self, path: &Path, held: Option<Held>) -> bool {
+        match (self.seen.get(path), held) {
+            (Some((seen, _)), Some(held)) => *seen != held,
+            (Some(_) | None, None) | (None, Some(_)) => false,
+        }
+    }
+
     /// Since when a file is known to hold `held`; forgets it. `now`: it is known now.
     pub(super) fn since(&mut self, path: &Path, held: Option<Held>, now: Instant) -> Instant {
         match self.seen.remove(path) {

@@ -69,6 +69,11 @@ impl Own {
         let mut builder = GitignoreBuilder::new(base);
         for glob in globs {
             let glob = glob.strip_prefix("./").unwrap_or(glob);
+            // A slash at its beginning stands for the stack's folder, but for a glob that
+            // names that as well, as those of process-compose do.
+            let named = Path::new(glob).strip_prefix(base).ok();
+            let named = named.map(|below| format!("/{}", below.display()));
+            let glob = named.as_deref().unwrap_or(glob);
             // The file was checked.
             let _ = builder.add_line(None, glob);
         }
@@ -289,6 +294,21 @@ mod tests {
             rule(&["gen/**"], &files, "gen/x").as_deref(),
             Some("gen/**")
         );
+    }
+
+    #[test]
+    fn a_glob_that_names_the_stacks_folder_is_meant_as_it_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path();
+        let left_out = |glob: &str, path: &str| {
+            let glob = base.join(glob).display().to_string();
+            let own = Own::new(base, &[glob], true, None);
+            let rule = Ignoring::new(base).rule_on_the_way(&own, base, &base.join(path), false);
+            rule.is_some()
+        };
+        assert!(left_out("src/**/gen", "src/deep/gen/x"));
+        assert!(left_out("src/gen/*.c", "src/gen/a.c"));
+        assert!(!left_out("src/**/gen", "gen/x"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Report;
 use super::arm::Before;
-use super::contents::Contents;
+use super::contents::{Contents, Look};
 use super::glance::Glances;
 use super::handle::{Ask, Asked, Wake};
 use super::ignoring::{Ignoring, Own};
@@ -26,6 +26,9 @@ use crate::domain::watch::{ChangedFiles, Debounce, Settled};
 
 /// How long files are hashed before events are looked for again.
 const SLICE: Duration = Duration::from_millis(2);
+
+/// How many files of a unit are hashed at least before anything else is done.
+const HASHED_AT_ONCE: usize = 64;
 
 /// How often is looked at what sends no events, unless a look takes long.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -71,6 +74,18 @@ pub(super) struct Eye {
 }
 
 impl Unit {
+    /// The burst that was taken goes on: these may change once more.
+    fn resume(&mut self, first: Instant, dirty: Vec<PathBuf>) {
+        self.debounce.resume(first);
+        let later = std::mem::replace(&mut self.dirty, dirty);
+        self.is_dirty.extend(self.dirty.iter().cloned());
+        let known: HashSet<&PathBuf> = self.dirty.iter().collect();
+        let new: Vec<PathBuf> = (later.into_iter())
+            .filter(|path| !known.contains(path))
+            .collect();
+        self.dirty.extend(new);
+    }
+
     /// What may have changed, and what has, and was not told.
     fn take_burst(&mut self) -> (Vec<PathBuf>, Vec<(PathBuf, Instant)>) {
         self.is_dirty.clear();
@@ -120,7 +135,7 @@ impl Eye {
     /// Watches until nobody can ask for anything any more.
     pub(super) fn run(mut self, wake: &Wake, asked: &Asked) {
         loop {
-            let more = self.contents.hash_some(SLICE);
+            let more = self.contents.hash_some(SLICE, 1);
             self.sleep(wake, more);
             loop {
                 match asked.try_recv() {
@@ -167,7 +182,11 @@ impl Eye {
                 watch,
                 log,
                 since,
-            } => self.watch(unit, &watch, log.as_deref(), since),
+            } => {
+                self.watch(unit, &watch, log.as_deref(), since);
+                // What is touched before it was hashed counts as changed.
+                self.contents.hash_some(SLICE, HASHED_AT_ONCE);
+            }
             Ask::Unwatch(unit) => self.unwatch(&unit),
             // Who asked may have gone.
             Ask::Status(units, reply) => drop(reply.send(self.status(&units))),
@@ -295,31 +314,52 @@ impl Eye {
     fn tell_what_is_due(&mut self) {
         let ids: Vec<u32> = self.units.keys().copied().collect();
         for id in ids {
-            let now = self.now();
-            let Some(unit) = self.units.get_mut(&id) else {
-                continue;
-            };
-            let Some(first) = unit.debounce.take(now) else {
-                continue;
-            };
-            let dirty = std::mem::take(&mut unit.dirty);
-            unit.is_dirty.clear();
-            for path in dirty {
-                let (changed, held) = self.contents.changed(&path);
-                let known_since = self.glances.since(&path, held, self.now());
-                if changed {
-                    self.tell_takers(&path, known_since, id);
-                }
+            self.tell_if_due(id);
+        }
+    }
+
+    fn tell_if_due(&mut self, id: u32) {
+        let now = self.now();
+        let Some(unit) = self.units.get_mut(&id) else {
+            return;
+        };
+        let is_overdue = unit.debounce.is_overdue(now);
+        let Some(first) = unit.debounce.take(now) else {
+            return;
+        };
+        let dirty = std::mem::take(&mut unit.dirty);
+        unit.is_dirty.clear();
+        let looks: Vec<Look> = dirty.iter().map(|path| self.contents.look(path)).collect();
+        // What was written to meanwhile was not whole, or is not what was seen.
+        self.take_events();
+        for (path, look) in dirty.iter().zip(&looks) {
+            let has_event = (self.units.get(&id)).is_some_and(|unit| unit.is_dirty.contains(path));
+            if !has_event && self.glances.contradict(path, look.held) {
+                self.touch(id, path, Settled::BeingWritten);
             }
-            let Some(unit) = self.units.get_mut(&id) else {
-                continue;
-            };
-            let changed = std::mem::take(&mut unit.changed);
-            if !changed.is_empty() {
-                let name = unit.name.clone();
-                let changed = self.summary(&changed, first);
-                (self.report)(Report::Changed(name, changed));
+        }
+        let Some(unit) = self.units.get_mut(&id) else {
+            return;
+        };
+        if !is_overdue && dirty.iter().any(|path| unit.is_dirty.contains(path)) {
+            unit.resume(first, dirty);
+            return;
+        }
+        for (path, look) in dirty.iter().zip(&looks) {
+            self.contents.learn(path, look);
+            if look.changed {
+                let known_since = self.glances.since(path, look.held, self.now());
+                self.tell_takers(path, known_since, id);
             }
+        }
+        let Some(unit) = self.units.get_mut(&id) else {
+            return;
+        };
+        let changed = std::mem::take(&mut unit.changed);
+        if !changed.is_empty() {
+            let name = unit.name.clone();
+            let changed = self.summary(&changed, first);
+            (self.report)(Report::Changed(name, changed));
         }
     }
 

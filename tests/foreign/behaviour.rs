@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::cases::{CASES, Case, Original, REFUSED};
-use crate::harness::Pk;
+use crate::harness::{Pk, poll};
 
 /// The parts of a case: names and texts of files.
 pub fn files(text: &str) -> Vec<(&str, &str)> {
@@ -200,11 +200,41 @@ fn what_is_not_done_yet_is_a_warning() {
     let ended = Pk::new(["up"])
         .file(
             "process-compose.yaml",
-            "processes:\n  a: {command: echo here, is_interactive: true, watch: {paths: [{path: x}]}}\n  b: {command: echo never, schedule: {interval: 1h}}\n",
+            "processes:\n  a: {command: echo here, is_interactive: true}\n  b: {command: echo never, schedule: {interval: 1h}}\n",
         )
         .run();
     assert!(ended.stdout().contains("a  | here"), "{ended}");
     assert!(!ended.stdout().contains("never"), "{ended}");
+}
+
+#[test]
+fn a_save_restarts_what_watches_it() {
+    let text = "processes:\n  web:\n    command: echo \"has $$(cat src/a)\"; exec sleep 1000\n    watch:\n      debounce: 20ms\n      paths:\n        - path: src\n          include: ['*.rs', a]\n          exclude: [gen]\n  oth: {command: sleep 1000}\n";
+    let pk = Pk::new(["up"])
+        .file("process-compose.yaml", text)
+        .file("src/a", "one")
+        .file("src/gen/a", "")
+        .file("src/target/a", "")
+        .start();
+    pk.wait_for("web | has one");
+    poll("the watch", || {
+        let status = pk.pk(["watch", "status", "--output", "json"]);
+        status.stdout().contains("\"unit\"").then_some(())
+    });
+    // The same bytes once more are no change.
+    std::fs::write(pk.folder().join("src/a"), "one").unwrap();
+    for name in ["src/gen/a", "src/target/a", "src/b", "src/a"] {
+        std::fs::write(pk.folder().join(name), "two").unwrap();
+    }
+    pk.wait_for("web | has two");
+    pk.signal(rustix::process::Signal::INT);
+    let ended = pk.wait();
+    ended
+        .assert_code(130)
+        .assert_order(&["web > src/a changed: restarting", "web > started again"])
+        .assert_hides(&["oth > started again", "src/gen", "src/target", "src/b"]);
+    assert_eq!(ended.stdout().matches("web > started again").count(), 1);
+    assert_eq!(ended.stderr(), "", "{ended}");
 }
 
 #[test]

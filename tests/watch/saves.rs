@@ -132,9 +132,11 @@ fn what_is_ignored_does_not_count_and_what_is_named_does() {
     ended.assert_hides(&["b.log", "skip/x", "c.tmp", "other.log"]);
 }
 
+/// What the trap does, the shell does by itself: the signal goes to all of the group, also to
+/// what it had just started.
 #[test]
 fn a_signal_instead_of_a_restart() {
-    let yaml = "services:\n  api:\n    command: |\n      trap 'echo \"has $(cat a)\"' HUP\n      echo \"has $(cat a)\"\n      while :; do sleep 0.01; done\n    watch: {paths: [a], action: {signal: SIGHUP}, debounce: 10ms}\n";
+    let yaml = "services:\n  api:\n    command: |\n      trap 'read -r text < a; echo \"has $text\"' HUP\n      echo \"has $(cat a)\"\n      while :; do sleep 0.01; done\n    watch: {paths: [a], action: {signal: SIGHUP}, debounce: 10ms}\n";
     let pk = Pk::stack(yaml, ["up"]).file("a", "one").start();
     pk.wait_for("api | has one");
     armed(&pk);

@@ -22,6 +22,7 @@ use crate::domain::snapshot::UnitView;
 use crate::domain::spec::{Program, UnitKind, UnitSpec};
 use crate::domain::text::short_duration;
 use crate::domain::time::Instant;
+use crate::domain::watch::{Gravity, words_of_watch};
 
 /// A probe that fails so long after the start is worth a line; before, it is a start.
 const SLOW_START: Duration = Duration::from_secs(5);
@@ -33,6 +34,16 @@ pub enum Tone {
     Good,
     Warning,
     Bad,
+}
+
+impl From<Gravity> for Tone {
+    fn from(gravity: Gravity) -> Self {
+        match gravity {
+            Gravity::Fine => Self::Plain,
+            Gravity::Warning => Self::Warning,
+            Gravity::Bad => Self::Bad,
+        }
+    }
 }
 
 /// What is said of a change.
@@ -319,21 +330,14 @@ impl Known {
                 }
                 Some(self.ended(outcome, *ran_for))
             }
-            UnitChange::FilesChanged { files, reaction } => {
-                Some((Tone::Plain, files.told(*reaction)))
+            UnitChange::FilesChanged { .. }
+            | UnitChange::BuildFailed { .. }
+            | UnitChange::WatchMuted { .. }
+            | UnitChange::WatchPaused
+            | UnitChange::WatchResumed => {
+                let (gravity, text) = words_of_watch(change)?;
+                Some((gravity.into(), text))
             }
-            UnitChange::BuildFailed { files, failure } => Some((
-                Tone::Bad,
-                format!("build failed: {failure}; what was built before {files} changed goes on"),
-            )),
-            UnitChange::WatchMuted { path } => Some((
-                Tone::Warning,
-                format!(
-                    "{path} is ignored from now on: it changes after each start, so the unit writes it itself"
-                ),
-            )),
-            UnitChange::WatchPaused => Some((Tone::Plain, "watch paused".to_owned())),
-            UnitChange::WatchResumed => Some((Tone::Plain, "watch goes on".to_owned())),
             UnitChange::UpToDate { reason } => {
                 self.up_to_date = true;
                 Some((Tone::Good, format!("up to date, not run: {reason}")))

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use crate::domain::time::Instant;
 
-/// How long after a file came or went something else may follow that belongs to it: the
-/// other half of a rename, the first byte of a new file.
+/// How long after a file came something else may follow that belongs to it.
 pub const SOON: Duration = Duration::from_millis(20);
+
+/// How long a file that went may take to come back: many editors move the old one away before
+/// they write the new one, and a checkout does so with whole folders.
+pub const AWAY: Duration = Duration::from_millis(200);
 
 /// How long a file that is being written may stay open before it counts as it is. A writer
 /// that closes it, or renames it into place, ends that at once; one that was held up in
@@ -26,8 +29,10 @@ const AT_LEAST: Duration = Duration::from_secs(1);
 pub enum Settled {
     /// It was closed, or renamed into place.
     Yes,
-    /// It came or went: something else may follow at once.
+    /// It came: something else may follow at once.
     Soon,
+    /// It went: another may come in its place.
+    Away,
     /// Somebody writes to it, and will close it.
     BeingWritten,
 }
@@ -38,6 +43,7 @@ impl Settled {
         match self {
             Self::Yes => None,
             Self::Soon => Some(SOON),
+            Self::Away => Some(AWAY),
             Self::BeingWritten => Some(BEING_WRITTEN),
         }
     }
@@ -87,8 +93,7 @@ impl Debounce {
         let burst = self.burst.as_ref()?;
         let quiet = burst.last + self.quiet;
         let whole = burst.unsettled.values().copied().max().unwrap_or(quiet);
-        let latest = burst.first + (self.quiet * LONGEST).max(AT_LEAST);
-        Some(quiet.max(whole).min(latest.max(burst.first + self.quiet)))
+        Some(quiet.max(whole).min(self.latest(burst)))
     }
 
     /// Ends the burst if it is over; when it began.
@@ -98,6 +103,25 @@ impl Debounce {
             return None;
         }
         self.burst.take().map(|burst| burst.first)
+    }
+
+    /// Goes on with a burst that was taken, as something has come that belongs to it. `first`:
+    /// when it began.
+    pub fn resume(&mut self, first: Instant) {
+        if let Some(burst) = &mut self.burst {
+            burst.first = burst.first.min(first);
+        }
+    }
+
+    /// Whether the burst is acted on though it goes on.
+    #[must_use]
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        (self.burst.as_ref()).is_some_and(|burst| self.latest(burst) <= now)
+    }
+
+    fn latest(&self, burst: &Burst) -> Instant {
+        let latest = burst.first + (self.quiet * LONGEST).max(AT_LEAST);
+        latest.max(burst.first + self.quiet)
     }
 
     /// Whether there is a burst.
@@ -156,6 +180,27 @@ mod tests {
         assert_eq!(debounce.due(), Some(at(0) + BEING_WRITTEN));
         touch(&mut debounce, 300, "a", Settled::Yes);
         assert_eq!(debounce.take(at(300)), Some(at(0)));
+    }
+
+    #[test]
+    fn a_burst_that_goes_on_after_all_keeps_its_end() {
+        let mut debounce = Debounce::new(Duration::from_millis(100));
+        touch(&mut debounce, 0, "a", Settled::Yes);
+        assert!(!debounce.is_overdue(at(100)));
+        let first = debounce.take(at(100)).unwrap();
+        touch(&mut debounce, 101, "a", Settled::Yes);
+        debounce.resume(first);
+        assert_eq!(debounce.due(), Some(at(201)));
+        assert!(debounce.is_overdue(at(2000)));
+    }
+
+    #[test]
+    fn a_file_that_is_away_may_come_back() {
+        let mut debounce = Debounce::new(Duration::from_millis(10));
+        touch(&mut debounce, 0, "a", Settled::Away);
+        assert_eq!(debounce.due(), Some(at(0) + AWAY));
+        touch(&mut debounce, 50, "a", Settled::Yes);
+        assert_eq!(debounce.due(), Some(at(60)));
     }
 
     #[test]

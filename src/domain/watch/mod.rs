@@ -24,6 +24,7 @@ pub use debounce::{Debounce, Settled};
 pub use files::{ChangedFiles, FileChange};
 use loops::{Judgement, Loops};
 pub use told::{BuildFailure, Reaction, Step, Told, Trigger};
+pub use words::{Gravity, words_of_watch};
 
 use super::spec::Watch;
 use super::time::Instant;

@@ -1,6 +1,51 @@
 //! What is said of changed files.
 
 use super::{FileChange, Reaction};
+use crate::domain::change::UnitChange;
+
+/// How what is said is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gravity {
+    Fine,
+    Warning,
+    Bad,
+}
+
+/// What is said of a change that the watch of a unit made; `None`: it made none.
+#[must_use]
+pub fn words_of_watch(change: &UnitChange) -> Option<(Gravity, String)> {
+    match change {
+        UnitChange::FilesChanged { files, reaction } => {
+            Some((Gravity::Fine, files.told(*reaction)))
+        }
+        UnitChange::BuildFailed { files, failure } => Some((
+            Gravity::Bad,
+            format!("build failed: {failure}; what was built before {files} changed goes on"),
+        )),
+        UnitChange::WatchMuted { path } => Some((
+            Gravity::Warning,
+            format!(
+                "{path} is ignored from now on: it changes after each start, so the unit writes it itself"
+            ),
+        )),
+        UnitChange::WatchPaused => Some((Gravity::Fine, "watch paused".to_owned())),
+        UnitChange::WatchResumed => Some((Gravity::Fine, "watch goes on".to_owned())),
+        UnitChange::Waiting
+        | UnitChange::Starting { .. }
+        | UnitChange::Started { .. }
+        | UnitChange::Ready { .. }
+        | UnitChange::Unready { .. }
+        | UnitChange::ProbeFailed { .. }
+        | UnitChange::Stopping { .. }
+        | UnitChange::Killed
+        | UnitChange::Exited { .. }
+        | UnitChange::Backoff { .. }
+        | UnitChange::Ended { .. }
+        | UnitChange::UpToDate { .. }
+        | UnitChange::Added
+        | UnitChange::Removed => None,
+    }
+}
 
 impl FileChange {
     /// In words: what changed, and what is done about it.
