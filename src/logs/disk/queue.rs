@@ -27,6 +27,9 @@ pub const PATIENCE: Duration = Duration::from_secs(1);
 /// In bytes: what waits while the disk makes progress. More would only cost memory.
 const MARK: usize = 2 << 20;
 
+/// In bytes: what is worth a write.
+const GATHERED: usize = 512 << 10;
+
 /// What an item costs beside its text, in bytes.
 const BESIDE: usize = size_of::<Item>() + 32;
 
@@ -62,6 +65,8 @@ struct State {
     latest: Timestamp,
     closed: bool,
     stalled: bool,
+    /// The writer waits to be woken.
+    idle: bool,
     /// All lines below are on the disk, or lost.
     kept: u64,
     room: Vec<Waker>,
@@ -121,8 +126,11 @@ impl Queue {
             record,
             text: batch.text().clone(),
         });
+        let idle = state.idle;
         drop(state);
-        self.work.notify_one();
+        if idle {
+            self.work.notify_one();
+        }
     }
 
     pub fn poll_room(&self, context: &Context<'_>) -> Poll<()> {
@@ -178,11 +186,28 @@ impl Queue {
             if state.closed {
                 return None;
             }
+            state.idle = true;
             let waited = self.work.wait(state);
             state = waited.unwrap_or_else(PoisonError::into_inner);
         }
+        state.idle = false;
         std::mem::swap(&mut state.items, into);
         Some(())
+    }
+
+    /// Lets a little more come together: what comes in a stream is written in larger pieces, and
+    /// what comes alone at once. Waits until `until` unless there is enough, or an end of it.
+    pub fn gather(&self, until: Instant) {
+        let mut state = self.lock();
+        while state.bytes < GATHERED && !state.closed && state.waiting.is_empty() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            drop(state);
+            std::thread::sleep(left);
+            state = self.lock();
+        }
     }
 
     /// The items are dealt with: their memory is free.

@@ -23,8 +23,11 @@ use super::segment::Segment;
 use crate::domain::id::{InstanceId, UnitName};
 use crate::logs::capture::{Gate, lock};
 
-/// Texts below are written together, in bytes.
-const SMALL: usize = 32 << 10;
+/// Texts that are written by one call, at most: less than any system's `IOV_MAX`.
+const PIECES: usize = 512;
+
+/// How long lines that follow each other closely come together before they are written.
+const GATHER: std::time::Duration = std::time::Duration::from_millis(1);
 
 /// How much is written together, in bytes.
 const TOGETHER: usize = 256 << 10;
@@ -78,8 +81,14 @@ pub struct UnitWriter {
 impl Writer {
     pub fn run(mut self) {
         let mut items = VecDeque::new();
+        let mut last = None;
         while self.shared.queue.take(&mut items).is_some() {
             self.batch(&mut items);
+            let now = std::time::Instant::now();
+            if last.is_some_and(|last| now.duration_since(last) < GATHER) {
+                self.shared.queue.gather(now + GATHER);
+            }
+            last = Some(std::time::Instant::now());
         }
         self.end();
     }
@@ -258,22 +267,28 @@ impl Writer {
         }
     }
 
+    /// Writes texts one behind the other, without a copy of them.
     fn texts(&mut self, segment: &Segment, offset: u64, items: &[Item]) -> io::Result<u64> {
         let mut at = offset;
-        let mut small: Vec<u8> = Vec::new();
-        for item in items {
-            if item.text.len() >= SMALL {
-                self.put(&segment.text, &small, at)?;
-                at += small.len() as u64;
-                small.clear();
-                self.put(&segment.text, &item.text, at)?;
-                at += item.text.len() as u64;
-            } else {
-                small.extend_from_slice(&item.text);
+        for some in items.chunks(PIECES) {
+            let mut pieces: Vec<io::IoSlice<'_>> = (some.iter())
+                .map(|item| io::IoSlice::new(&item.text))
+                .collect();
+            let mut left = &mut pieces[..];
+            while !left.is_empty() {
+                let written = self.insist(|| {
+                    let written = rustix::io::pwritev(&segment.text, left, at)?;
+                    match written {
+                        0 => Err(io::ErrorKind::WriteZero.into()),
+                        written => Ok(written),
+                    }
+                })?;
+                self.shared.queue.progressed();
+                at += written as u64;
+                io::IoSlice::advance_slices(&mut left, written);
             }
         }
-        self.put(&segment.text, &small, at)?;
-        Ok(at + small.len() as u64 - offset)
+        Ok(at - offset)
     }
 
     /// Writes all of it, waiting for a disk that makes progress.
