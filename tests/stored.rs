@@ -1,6 +1,9 @@
 //! What is kept on disk of what units write, seen through `pk logs`: of runs that go on, that
 //! have ended, and that were killed.
 
+mod faults;
+mod integrity;
+
 use std::process::{Command, Output, Stdio};
 
 use crate::harness::{Pk, poll};
@@ -157,32 +160,34 @@ fn a_stack_runs_on_where_its_logs_cannot_be_written() {
     assert!(said.contains("logs are kept in memory only"), "{said}");
 }
 
+/// A service that has written two lines and asks for a name.
+const PROMPT: &str = "name: shop
+services:
+  api:
+    command: |
+      echo one; echo two needle; printf 'your name: '
+      exec sleep 100
+";
+
 #[test]
-fn what_was_written_before_pk_was_killed_is_read_in_order() {
-    for _ in 0..3 {
-        let pk = Pk::stack(
-            "name: shop\nservices: {api: {command: 'seq 1 200000; exec sleep 100'}}",
-            ["up", "--no-tui"],
-        );
-        let mut child = pk.command().stdout(Stdio::null()).spawn().unwrap();
-        poll("the first lines", || {
-            let output = another(&pk, &["logs", "-n", "1"]).output().unwrap();
-            (!output.stdout.is_empty()).then_some(())
+fn a_stack_that_keeps_its_logs_in_memory_shows_them_as_any_other() {
+    for state in ["taken", ".state"] {
+        // Below a file there is no folder to be had.
+        let pk = Pk::stack(PROMPT, ["up", "--no-tui"]).file("taken", "");
+        let place = pk.path(state);
+        let pk = pk.env("XDG_STATE_HOME", place.to_str().unwrap()).start();
+        pk.wait_for("two needle");
+        let logs = |args: &[&str]| pk.pk([&["logs"], args].concat()).stdout();
+        poll("the open line", || {
+            (logs(&[]) == "api | one\napi | two needle\napi | your name: \n").then_some(())
         });
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let text = logs(&pk, &[]);
-        let mut expected = 1u64;
-        let mut lost = 0;
-        for line in text.lines() {
-            if let Some(gap) = line.strip_prefix("api > ") {
-                lost += gap.split(' ').next().unwrap().parse::<u64>().unwrap();
-                continue;
-            }
-            let number: u64 = line.strip_prefix("api | ").unwrap().parse().unwrap();
-            assert_eq!(number, expected + lost);
-            expected += 1;
-        }
-        assert!(expected > 1, "{text}");
+        assert_eq!(logs(&["--grep", "needle"]), "api | two needle\n", "{state}");
+        assert_eq!(logs(&["-n", "1", "--grep", "o"]), "api | two needle\n");
+        let json = logs(&["--output", "json", "-n", "1"]);
+        let open: serde_json::Value = serde_json::from_str(json.lines().last().unwrap()).unwrap();
+        assert_eq!(open["open"], "your name: ", "{json}");
+        pk.pk(["logs", "nobody"]).assert_code(3);
+        pk.pk(["down"]).assert_code(0);
+        pk.wait();
     }
 }

@@ -1,7 +1,8 @@
 //! Takes in processes that lost their parent: reaps them when they end, and kills at once
 //! those that have moved themselves out of every cgroup of this process.
 //!
-//! Whoever passes by collects: the end of any group, a census, and a slow timer.
+//! Whoever passes by collects: the end of any group, a census, and a slow timer. A look costs as
+//! much as this process has threads and children, so that many ends at once share one.
 
 use std::collections::HashSet;
 use std::fs;
@@ -9,11 +10,13 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{
     Pid, PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, set_child_subreaper, waitid,
 };
+
+use tokio::sync::Notify;
 
 use super::census;
 use super::cgroup::Stand;
@@ -27,6 +30,14 @@ static STRAYS: Mutex<Vec<Member>> = Mutex::new(Vec::new());
 
 /// How long an orphan's end may go unnoticed while no group ends.
 const SLOW_TIMER: Duration = Duration::from_millis(200);
+
+/// Between two looks, however many groups end.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A group has ended since the last look.
+static DUE: Notify = Notify::const_new();
+/// When the last look was over.
+static LOOKED: Mutex<Option<Instant>> = Mutex::new(None);
 
 /// From now on descendants that lose their parent become children of this process
 /// (`PR_SET_CHILD_SUBREAPER(2const)`) instead of init's, and are reaped here when they end.
@@ -45,7 +56,9 @@ pub fn adopt_orphans() -> io::Result<()> {
     if first && let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(async {
             loop {
-                tokio::time::sleep(SLOW_TIMER).await;
+                // Due or not: it is looked either way.
+                let _ = tokio::time::timeout(SLOW_TIMER, DUE.notified()).await;
+                tokio::time::sleep(PAUSE).await;
                 collect();
             }
         });
@@ -62,6 +75,16 @@ pub fn take_strays() -> Vec<Member> {
 
 fn strays() -> std::sync::MutexGuard<'static, Vec<Member>> {
     STRAYS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A group has ended: [`collect`]s, or sees to it that it is done soon.
+pub(super) fn group_ended() {
+    let looked = *LOOKED.lock().unwrap_or_else(PoisonError::into_inner);
+    if looked.is_some_and(|looked| looked.elapsed() < PAUSE) {
+        DUE.notify_one();
+    } else {
+        collect();
+    }
 }
 
 /// Reaps the orphans that have ended, and kills those that strayed.
@@ -91,6 +114,7 @@ pub(super) fn collect() {
             kill_if_strayed(pid, stand);
         }
     }
+    *LOOKED.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
 }
 
 fn kill_if_strayed(pid: Pid, stand: &Stand) {

@@ -98,11 +98,15 @@ pub(super) async fn feed(
         Some(lines) if !from_start => Start::Last(lines),
         Some(_) | None => Start::Oldest,
     };
+    let selection = match query.files && logs.place().is_some() {
+        true => Selection::Only(Vec::new()),
+        false => Selection::All,
+    };
     let feed = Feed {
         snapshots,
         head,
         change,
-        cursor: logs.cursor(Selection::All, start),
+        cursor: logs.cursor(selection, start),
         wake: logs.wake(),
         lines: VecDeque::new(),
         logs,

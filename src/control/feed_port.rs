@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{broadcast, watch};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::changes::{Changes, Told};
 use super::port::{ControlPort, Found, PortError, Reply, TerminalReply, UnitWatch, Why};
@@ -38,8 +38,8 @@ use crate::domain::terminal::TerminalSize;
 use crate::domain::time::Instant;
 use crate::domain::timeline::Timeline;
 use crate::logs::{
-    Cursor, Extent, Found as Matches, Gap, LogLine, LogSource, MemoryStore, OpenLine, Page, Search,
-    Selection, Start,
+    Archive, Cursor, Extent, Found as Matches, Gap, LogLine, LogSource, MemoryStore, OpenLine,
+    Page, Search, Selection, Start,
 };
 
 /// How many lines that were there before are brought along where the stack ran already.
@@ -65,9 +65,21 @@ pub struct FeedPort {
     /// For the first who asks: nothing that came meanwhile is lost to it.
     first: Mutex<Option<broadcast::Receiver<Told>>>,
     logs: Paced,
+    /// Where all lines are read, unless they are brought.
+    files: Option<Arc<Archive>>,
     /// The stack's time and ours at the same moment.
     met: (Instant, tokio::time::Instant),
-    task: JoinHandle<()>,
+    /// End with this.
+    _tasks: JoinSet<()>,
+}
+
+/// How the lines come to a face.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineWay {
+    /// Each in its place between the changes.
+    Brought,
+    /// Out of the files of the stack, with all its history, if it keeps any.
+    Files,
 }
 
 impl FeedPort {
@@ -80,11 +92,16 @@ impl FeedPort {
         feed: UnixStream,
         commands: UnixStream,
         socket: Option<PathBuf>,
+        lines: LineWay,
     ) -> Result<Self, WireError> {
         let feed = Connection::through(feed).await?;
-        let feed = EventStream::through(feed, "/v1/feed?from_start=true").await?;
+        let path = match lines {
+            LineWay::Brought => "/v1/feed?from_start=true",
+            LineWay::Files => "/v1/feed?from_start=true&files=true",
+        };
+        let feed = EventStream::through(feed, path).await?;
         let commands = Connection::through(commands).await?;
-        Self::follow(feed, Some(commands.into()), socket).await
+        Self::follow(feed, Some(commands.into()), socket, lines).await
     }
 
     /// Connects to a stack that runs. What happens from now on is seen, and the last lines of
@@ -94,13 +111,14 @@ impl FeedPort {
     /// Nobody is there, or nobody that is understood.
     pub async fn connect(socket: PathBuf) -> Result<Self, WireError> {
         let feed = EventStream::open(&socket, &format!("/v1/feed?last={HISTORY}")).await?;
-        Self::follow(feed, None, Some(socket)).await
+        Self::follow(feed, None, Some(socket), LineWay::Brought).await
     }
 
     async fn follow(
         mut feed: EventStream,
         commands: Option<tokio::sync::Mutex<Connection>>,
         socket: Option<PathBuf>,
+        lines: LineWay,
     ) -> Result<Self, WireError> {
         let first = feed.next().await.ok_or(WireError::Gone)?;
         let state: State = serde_json::from_str(&first.data)
@@ -111,12 +129,27 @@ impl FeedPort {
         let changes = change_sender.downgrade();
         let first = Mutex::new(Some(change_sender.subscribe()));
         let logs = Paced::default();
+        let mut tasks = JoinSet::new();
+        let mut files = None;
+        if let (LineWay::Files, Some(place)) = (lines, &state.logs) {
+            files = remote::kept(Some(place));
+            match (&files, &socket) {
+                (Some(files), _) => {
+                    tasks.spawn(Arc::clone(files).watch());
+                }
+                (None, Some(socket)) => {
+                    let copying = remote::follow_logs(socket.clone(), logs.store.clone());
+                    tasks.spawn(copying);
+                }
+                (None, None) => {}
+            }
+        }
         let sinks = Sinks {
             snapshots: snapshot_sender,
             changes: change_sender,
             logs: logs.clone(),
         };
-        let task = tokio::spawn(async move {
+        tasks.spawn(async move {
             while let Some(event) = feed.next().await {
                 if !sinks.take(&event) {
                     break;
@@ -134,8 +167,9 @@ impl FeedPort {
             changes,
             first,
             logs,
+            files,
             met,
-            task,
+            _tasks: tasks,
         })
     }
 }
@@ -171,12 +205,6 @@ impl FeedPort {
     fn terminal(&self, instance: InstanceId) -> Result<(&PathBuf, UnitName), TerminalError> {
         let socket = self.socket.as_ref().ok_or(TerminalError::Gone)?;
         Ok((socket, remote::name_of(&self.snapshots.borrow(), instance)?))
-    }
-}
-
-impl Drop for FeedPort {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
@@ -376,7 +404,10 @@ impl ControlPort for FeedPort {
     }
 
     fn logs(&self) -> Arc<dyn LogSource> {
-        Arc::new(self.logs.clone())
+        match &self.files {
+            Some(files) => Arc::clone(files) as Arc<dyn LogSource>,
+            None => Arc::new(self.logs.clone()),
+        }
     }
 
     fn exec(&self, instance: InstanceId, pid: u32) -> Found<'_, ExecContext> {

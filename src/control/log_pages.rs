@@ -11,12 +11,12 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::history;
-use super::protocol::{ErrorCode, Line, Lines, LogPage, LogQuery, Problem, UnitGap};
+use super::protocol::{ErrorCode, Line, Lines, LogPage, LogQuery, OpenText, Problem, UnitGap};
 use super::routes::{Asked, Body, Served, Shared, json};
 use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::parse_duration;
-use crate::logs::{Cursor, Page, Selection, Start};
+use crate::logs::{Cursor, LogSource, Page, Selection, Start};
 
 /// The most lines of one page.
 const MAX_LINES: usize = 4096;
@@ -71,6 +71,10 @@ async fn page(served: &Served, query: &LogQuery) -> Result<Response, Problem> {
     };
     let max = query.max.unwrap_or(MAX_LINES).min(MAX_LINES);
     let deadline = tokio::time::Instant::now() + wait.min(MAX_WAIT);
+    let open = |cursor: &Cursor| match query.open {
+        true => open_lines(&*logs, cursor, &served.snapshot()),
+        false => Vec::new(),
+    };
     let mut wake = logs.wake();
     let mut room = None;
     let mut snapshots = served.port.snapshots();
@@ -80,25 +84,32 @@ async fn page(served: &Served, query: &LogQuery) -> Result<Response, Problem> {
         let ended = served.snapshot().verdict.is_some();
         let page = read(&*logs, &mut cursor, max);
         if !page.is_empty() || ended || max == 0 {
-            return Ok(json(&written(&page, &cursor, ended, &served.snapshot())));
+            let open = open(&cursor);
+            return Ok(json(&written(
+                &page,
+                &cursor,
+                ended,
+                open,
+                &served.snapshot(),
+            )));
         }
         if wait > Duration::ZERO && room.is_none() {
             room = Some(served.follow()?);
         }
         tokio::select! {
             result = wake.changed() => if result.is_err() {
-                return Ok(json(&written(&page, &cursor, true, &served.snapshot())));
+                return Ok(json(&written(&page, &cursor, true, open(&cursor), &served.snapshot())));
             },
             () = history::ended(&mut snapshots), if !ended => {}
             () = tokio::time::sleep_until(deadline) => {
-                return Ok(json(&written(&page, &cursor, ended, &served.snapshot())));
+                return Ok(json(&written(&page, &cursor, ended, open(&cursor), &served.snapshot())));
             }
         }
     }
 }
 
 /// Lines until the page is full, in number or in bytes.
-fn read(logs: &dyn crate::logs::LogSource, cursor: &mut Cursor, max: usize) -> Page {
+fn read(logs: &dyn LogSource, cursor: &mut Cursor, max: usize) -> Page {
     let mut page = Page::default();
     let mut bytes = 0;
     while page.lines.len() < max && bytes < MAX_BYTES {
@@ -117,13 +128,40 @@ fn read(logs: &dyn crate::logs::LogSource, cursor: &mut Cursor, max: usize) -> P
     page
 }
 
-fn written(page: &Page, cursor: &Cursor, ended: bool, snapshot: &Snapshot) -> LogPage {
+fn open_lines(logs: &dyn LogSource, cursor: &Cursor, snapshot: &Snapshot) -> Vec<OpenText> {
+    let open = logs.open_lines(cursor.selection()).into_iter();
+    open.map(|line| {
+        let run = line.origin.run;
+        let unit = (snapshot.units.iter()).find(|unit| unit.id == run.instance);
+        OpenText {
+            unit: unit.map_or_else(
+                || UnitName::new(format!("#{}", run.instance.0)),
+                |unit| unit.name.clone(),
+            ),
+            instance: run.instance,
+            attempt: run.attempt,
+            stage: line.origin.stage,
+            stream: line.origin.stream,
+            text: String::from_utf8_lossy(&line.bytes).into_owned(),
+        }
+    })
+    .collect()
+}
+
+fn written(
+    page: &Page,
+    cursor: &Cursor,
+    ended: bool,
+    open: Vec<OpenText>,
+    snapshot: &Snapshot,
+) -> LogPage {
     let Lines { lines, gaps } = lines(page, snapshot);
     LogPage {
         ended: ended && page.is_empty(),
         lines,
         gaps,
         cursor: cursor.to_string(),
+        open,
     }
 }
 

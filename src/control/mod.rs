@@ -38,7 +38,7 @@ mod terminal;
 pub mod wire;
 
 pub use changes::Changes;
-pub use feed_port::FeedPort;
+pub use feed_port::{FeedPort, LineWay};
 pub use local::LocalPort;
 pub use openapi::openapi;
 pub use port::{

@@ -26,6 +26,8 @@
 
 mod terminal;
 
+use std::path::PathBuf;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -51,6 +53,9 @@ pub struct State {
     /// The time in the stack; the snapshot's own is that of the last event before it.
     pub now: Instant,
     pub snapshot: Snapshot,
+    /// The folder of the lines of this run, if they are kept on disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logs: Option<PathBuf>,
 }
 
 /// What may be asked: every command but a reload.
@@ -302,6 +307,9 @@ pub struct LogQuery {
     /// Wait so long for a line, such as `10s`; left out: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<String>,
+    /// Also what streams have written since their last line ended, of these units.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
 }
 
 /// Lines in the order in which they were read from the units.
@@ -314,6 +322,23 @@ pub struct LogPage {
     pub cursor: String,
     /// The stack has ended and this was all.
     pub ended: bool,
+    /// Where it was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<OpenText>,
+}
+
+/// What a stream has written since its last line ended: a prompt, perhaps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct OpenText {
+    /// The instance's name.
+    pub unit: UnitName,
+    pub instance: InstanceId,
+    pub attempt: Attempt,
+    /// Of a pipeline, from 0.
+    pub stage: u16,
+    pub stream: Stream,
+    /// At most its last 64 KiB.
+    pub text: String,
 }
 
 /// From where all of it is wanted.
@@ -326,6 +351,9 @@ pub struct FeedQuery {
     /// The last so many lines; left out: all that are kept. 0: what is to come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<usize>,
+    /// No lines, if they are kept on disk: they are read there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub files: bool,
 }
 
 /// Lines of a feed.

@@ -3,7 +3,8 @@
 //! ```text
 //!  snapshots ◄─ watch ◄─── task ◄── /v1/state/stream
 //!  changes   ◄─ broadcast ◄ task ◄── /v1/changes/stream
-//!  logs      ◄─ store ◄──── task ◄── /v1/logs, page after page, once somebody asks
+//!  logs      ◄─ the files of the stack, if it has any; else
+//!            ◄─ store ◄──── task ◄── /v1/logs, page after page, once somebody asks
 //!  command   ─────────────────────► /v1/commands
 //! ```
 //!
@@ -34,7 +35,7 @@ use crate::domain::stats::StackStats;
 use crate::domain::terminal::{TerminalDenial, TerminalSize};
 use crate::domain::time::Instant;
 use crate::domain::timeline::Timeline;
-use crate::logs::{Gap, LogSource, MemoryStore};
+use crate::logs::{Archive, Gap, LogSource, MemoryStore};
 
 /// How many lines that were there before are brought along.
 const HISTORY: usize = 10_000;
@@ -60,7 +61,9 @@ pub struct RemotePort {
     changes: broadcast::WeakSender<Told>,
     /// The stack's time and ours at the same moment.
     met: (Instant, tokio::time::Instant),
-    logs: OnceLock<MemoryStore>,
+    /// Where the lines are, if they are kept on disk.
+    kept: Option<PathBuf>,
+    logs: OnceLock<Arc<dyn LogSource>>,
     stats: RemoteStats,
     pending: Arc<watch::Sender<Pending>>,
     runtime: tokio::runtime::Handle,
@@ -112,6 +115,7 @@ impl RemotePort {
             snapshots,
             changes: weak,
             met,
+            kept: state.logs,
             logs: OnceLock::new(),
             stats: RemoteStats::default(),
             pending,
@@ -255,7 +259,12 @@ async fn follow_changes(mut stream: EventStream, changes: broadcast::Sender<Told
     }
 }
 
-async fn follow_logs(socket: PathBuf, store: MemoryStore) {
+/// The lines where they are kept, all of them; `None`: they have to be brought.
+pub(super) fn kept(place: Option<&Path>) -> Option<Arc<Archive>> {
+    Archive::at(place?).ok().map(Arc::new)
+}
+
+pub(super) async fn follow_logs(socket: PathBuf, store: MemoryStore) {
     let mut query = LogQuery {
         last: Some(HISTORY),
         ..LogQuery::default()
@@ -355,10 +364,14 @@ impl ControlPort for RemotePort {
     }
 
     fn logs(&self) -> Arc<dyn LogSource> {
-        let store = self.logs.get_or_init(|| {
-            let store = MemoryStore::new(BUDGET);
+        let source = self.logs.get_or_init(|| {
             let lock = self.tasks.lock();
             let mut tasks = lock.unwrap_or_else(std::sync::PoisonError::into_inner);
+            if let Some(kept) = kept(self.kept.as_deref()) {
+                tasks.spawn_on(Arc::clone(&kept).watch(), &self.runtime);
+                return kept;
+            }
+            let store = MemoryStore::new(BUDGET);
             let (socket, copy) = (self.socket.clone(), store.clone());
             let pending = Arc::clone(&self.pending);
             pending.send_modify(|pending| pending.logs = true);
@@ -367,9 +380,9 @@ impl ControlPort for RemotePort {
                 pending.send_modify(|pending| pending.logs = false);
             };
             tasks.spawn_on(follow, &self.runtime);
-            store
+            Arc::new(store)
         });
-        Arc::new(store.clone())
+        Arc::clone(source)
     }
 
     fn watched(&self, units: Vec<UnitName>) -> Found<'_, Vec<UnitWatch>> {

@@ -95,6 +95,7 @@ impl Served {
         Ok(StateText {
             now: self.port.now(),
             snapshot: self.write(snapshot)?,
+            logs: self.port.logs().place().map(ToOwned::to_owned),
         })
     }
 
@@ -109,6 +110,8 @@ impl Served {
 pub(super) struct StateText {
     now: Instant,
     snapshot: Arc<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logs: Option<std::path::PathBuf>,
 }
 
 pub(super) type Shared = State<Arc<Served>>;

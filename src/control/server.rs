@@ -223,6 +223,8 @@ fn peer(stream: &UnixStream) -> Option<Peer> {
     u32::try_from(pid).ok().map(Peer)
 }
 
+/// `closed`: tells a client of the socket to go; none for a face's own connection, which it
+/// asks through whenever a person wants something, be that hours later.
 async fn converse(stream: UnixStream, router: Router, closed: Option<watch::Receiver<bool>>) {
     let (peer, routes) = (peer(&stream), TowerToHyperService::new(router));
     let service = service_fn(move |mut request| {
@@ -231,10 +233,11 @@ async fn converse(stream: UnixStream, router: Router, closed: Option<watch::Rece
         }
         routes.call(request)
     });
+    let patience = closed.is_some().then_some(HEADERS);
     let mut connection = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEADERS)
+            .header_read_timeout(patience)
             .serve_connection(TokioIo::new(stream), service)
     );
     tokio::select! {

@@ -39,6 +39,12 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// Whose lines it reads.
+    #[must_use]
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
     /// Goes on with another selection: those that are new to it from their first line on.
     pub fn select(&mut self, selection: Selection) {
         self.selection = selection;

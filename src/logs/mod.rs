@@ -157,6 +157,12 @@ pub trait LogSource: Send + Sync + std::fmt::Debug {
     /// given, the others counted.
     fn search(&self, search: &mut Search, keep: usize) -> Found;
 
+    /// The folder that another process of the same user may read the lines from instead, as an
+    /// [`Archive`].
+    fn place(&self) -> Option<&std::path::Path> {
+        None
+    }
+
     /// How many lines have been taken so far, over all units: those that can be read, and those
     /// that soon can.
     fn taken(&self) -> u64 {

@@ -118,8 +118,12 @@ pub(super) fn step<S: Shelf>(
     while !rest.is_empty() {
         let (span, more) = rest.split_at(span_of(shelves, rest, backward));
         rest = more;
-        let wanted = span[0].record;
-        if wanted.gap || !search.filter.admits(wanted.origin, wanted.time) {
+        // Times in a span need not be in order: the clock may have been set.
+        let admitted = |looked: &Looked| {
+            let record = &looked.record;
+            !record.gap && search.filter.admits(record.origin, record.time)
+        };
+        if !span.iter().any(admitted) {
             continue;
         }
         search.scanned += span

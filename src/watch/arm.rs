@@ -17,8 +17,11 @@ use crate::domain::watch::Settled;
 /// What is taken for what was there before.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Before {
-    /// All that is there now, but for what changed since then.
+    /// All that is there now, but for what changed since then: the unit is new.
     Now(SystemTime),
+    /// What was known, and what is there now but for what changed since then: rules have
+    /// hidden it.
+    Hidden(SystemTime),
     /// What was known: the rest has changed.
     Known,
 }
@@ -30,7 +33,7 @@ struct Arming<'a> {
     /// `None`: it is looked at every now and then.
     places: Option<&'a mut Places>,
     contents: &'a mut Contents,
-    changed: Vec<PathBuf>,
+    found: Found,
     unreadable: Vec<(PathBuf, String)>,
     no_watch_left: bool,
 }
@@ -52,22 +55,44 @@ impl Visitor for Arming<'_> {
     }
 
     fn file(&mut self, path: &Path, is_link: bool) {
-        let changed = match self.before {
-            Before::Now(since) => self.contents.arm(path, since),
-            Before::Known => self.contents.seems_changed(path),
-        };
-        if changed {
-            self.changed.push(path.to_owned());
-        }
+        // Before it is looked at: what changes in between is told.
         if is_link && let Some(places) = &mut self.places {
             follow_file(places, self.who, path);
         }
+        self.found.look(self.contents, path, self.before);
     }
 
     fn ignored(&mut self, _path: &Path, _rule: Rule) {}
 
     fn unreadable(&mut self, path: &Path, error: &io::Error) {
         self.unreadable.push((path.to_owned(), error.to_string()));
+    }
+}
+
+/// What may have changed.
+#[derive(Debug, Default)]
+struct Found {
+    /// What it holds now tells.
+    touched: Vec<PathBuf>,
+    /// What it holds is known, but not to the unit.
+    changed: Vec<PathBuf>,
+}
+
+impl Found {
+    fn look(&mut self, contents: &mut Contents, path: &Path, before: Before) {
+        let touched = match before {
+            Before::Now(since) => {
+                if contents.is_known_since(path, since) {
+                    self.changed.push(path.to_owned());
+                }
+                contents.arm(path, since)
+            }
+            Before::Hidden(since) => contents.arm(path, since),
+            Before::Known => contents.seems_changed(path),
+        };
+        if touched {
+            self.touched.push(path.to_owned());
+        }
     }
 }
 
@@ -121,18 +146,22 @@ impl Eye {
         match std::fs::metadata(&root) {
             Ok(metadata) if metadata.is_dir() => self.scan(who, &root, before),
             Ok(_) => {
-                let changed = match before {
-                    Before::Now(since) => self.contents.arm(&root, since),
-                    Before::Known => self.contents.seems_changed(&root),
-                };
-                if changed {
-                    self.touch(who.unit, &root, Settled::Yes);
-                }
+                let mut found = Found::default();
+                found.look(&mut self.contents, &root, before);
+                self.take_found(who, found);
             }
             Err(_) => {}
         }
-        if matches!(before, Before::Known) {
-            self.miss(who, &root);
+        self.miss(who, &root);
+    }
+
+    fn take_found(&mut self, who: Who, found: Found) {
+        for path in found.touched {
+            // Who writes it may still be at it.
+            self.touch(who.unit, &path, Settled::Soon);
+        }
+        for path in found.changed {
+            self.tell_later(who.unit, &path, self.now());
         }
     }
 
@@ -150,20 +179,18 @@ impl Eye {
             before,
             places: self.places.as_mut().filter(|_| !polled),
             contents: &mut self.contents,
-            changed: Vec::new(),
+            found: Found::default(),
             unreadable: Vec::new(),
             no_watch_left: false,
         };
         walk(&mut self.ignoring, &unit.own, pattern, start, &mut arming);
         let Arming {
-            changed,
+            found,
             unreadable,
             no_watch_left,
             ..
         } = arming;
-        for path in changed {
-            self.touch(who.unit, &path, Settled::Yes);
-        }
+        self.take_found(who, found);
         self.tell_unreadable(who, &unreadable);
         if no_watch_left {
             self.run_out(who);
@@ -173,8 +200,26 @@ impl Eye {
 
     /// Watches what leads to the root, so that it is noticed when that goes or comes.
     fn watch_way(&mut self, who: Who, root: &Path) -> Result<(), WatchError> {
+        // What is missing may have come before the folder that it came into was watched:
+        // nothing tells of that any more.
+        while let Some(missing) = self.watch_way_once(who, root)? {
+            let came = if missing == root {
+                root.symlink_metadata().is_ok()
+            } else {
+                missing.is_dir()
+            };
+            if !came {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first part of the way that is not there.
+    fn watch_way_once(&mut self, who: Who, root: &Path) -> Result<Option<PathBuf>, WatchError> {
+        let mut missing = None;
         let Some(places) = &mut self.places else {
-            return Ok(());
+            return Ok(None);
         };
         let way = |name: &std::ffi::OsStr| Interest::Way {
             who,
@@ -193,7 +238,9 @@ impl Eye {
                 Interest::Above(who)
             };
             if exists {
-                is_missing = false;
+                if std::mem::take(&mut is_missing) {
+                    missing = Some(child.to_owned());
+                }
                 match places.add(folder, interest) {
                     // Folders above that may not be read do not change either.
                     Ok(()) | Err(WatchError::Add(_) | WatchError::Init(_)) => {}
@@ -218,7 +265,7 @@ impl Eye {
                 follow_file(places, who, root);
             }
         }
-        Ok(())
+        Ok(missing)
     }
 
     /// Files of the pattern that were known and are gone.
@@ -232,7 +279,7 @@ impl Eye {
                 .pattern(who)
                 .is_some_and(|pattern| pattern.takes_file(&path))
             {
-                self.touch(who.unit, &path, Settled::Yes);
+                self.touch(who.unit, &path, Settled::Soon);
             }
         }
     }

@@ -8,11 +8,45 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// A larger file is told by its size and times alone, in bytes.
 const HASHED_UP_TO: u64 = 32 << 20;
 
 /// The clock of a filesystem is coarse: two writes within so short a time may bear one time.
 const COARSE: Duration = Duration::from_millis(100);
+
+/// Now, by the clock that files get their times from. It goes on in steps, of up to 10 ms,
+/// and lags behind the precise clock: by that one, a file may have been written before it
+/// was.
+pub(super) fn file_time() -> SystemTime {
+    let now = clock_gettime(ClockId::RealtimeCoarse);
+    time_of((now.tv_sec, now.tv_nsec))
+}
+
+fn time_of((seconds, nanos): (i64, i64)) -> SystemTime {
+    let nanos = u32::try_from(nanos).unwrap_or(0);
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos)
+}
+
+/// What a path holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// No file.
+    Nothing,
+    /// So many bytes, of this hash.
+    Bytes(u64, u64),
+}
+
+/// `None`: it is larger than `limit`, in bytes, or cannot be read.
+pub(super) fn held(path: &Path, limit: u64) -> Option<Held> {
+    let Some(stamp) = stamp(path) else {
+        return Some(Held::Nothing);
+    };
+    let hash = (stamp.size <= limit).then(|| hash(path, stamp))??;
+    Some(Held::Bytes(stamp.size, hash))
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
@@ -35,9 +69,7 @@ impl Stamp {
     }
 
     fn changed_at(&self) -> SystemTime {
-        let nanos = u32::try_from(self.changed.1).unwrap_or(0);
-        let seconds = u64::try_from(self.changed.0).unwrap_or(0);
-        SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos)
+        time_of(self.changed)
     }
 
     /// Whether a write that follows at once might leave no trace in it.
@@ -63,16 +95,16 @@ pub(super) struct Contents {
 }
 
 impl Contents {
-    /// Takes a file as it is now for what was there before. `true`: it was written after
-    /// `since`, so that what was there before is not known.
+    /// Takes a file as it is now for what was there before, unless that is known. `true`: it
+    /// may have been written after `since`, by [`file_time`], or since it was known.
     pub(super) fn arm(&mut self, path: &Path, since: SystemTime) -> bool {
         if self.files.contains_key(path) {
-            return false;
+            return self.seems_changed(path);
         }
         let Some(stamp) = stamp(path) else {
             return false;
         };
-        if stamp.changed_at() > since {
+        if stamp.changed_at() >= since {
             return true;
         }
         self.files.insert(
@@ -87,6 +119,13 @@ impl Contents {
         false
     }
 
+    /// Whether a file that is known may have been written after `since`, by [`file_time`]:
+    /// what is known of it may be news to who asks.
+    pub(super) fn is_known_since(&self, path: &Path, since: SystemTime) -> bool {
+        let known = self.files.get(path);
+        known.is_some_and(|known| known.stamp.changed_at() >= since)
+    }
+
     /// Whether a look at its times says that it may have changed. A look alone changes
     /// nothing of what is known.
     pub(super) fn seems_changed(&self, path: &Path) -> bool {
@@ -97,30 +136,32 @@ impl Contents {
         }
     }
 
-    /// Whether the file holds something else than when it was asked last, or is new or gone.
-    pub(super) fn changed(&mut self, path: &Path) -> bool {
+    /// Whether the file holds something else than when it was asked last, or is new or gone;
+    /// and what it holds, if that is told by more than its times.
+    pub(super) fn changed(&mut self, path: &Path) -> (bool, Option<Held>) {
         let Some(stamp) = stamp(path) else {
-            return self.files.remove(path).is_some();
+            return (self.files.remove(path).is_some(), Some(Held::Nothing));
         };
         let known = self.files.get(path).copied();
         if let Some(known) = known
             && known.stamp == stamp
             && !known.fresh
         {
-            return false;
+            return (false, None);
         }
         let hash = hash(path, stamp);
         let fresh = stamp.is_fresh();
         self.files
             .insert(path.to_owned(), Known { stamp, hash, fresh });
-        match known {
+        let changed = match known {
             None => true,
             Some(known) => match (known.hash, hash) {
                 (Some(before), Some(now)) => before != now || known.stamp.size != stamp.size,
                 // What it held before nobody knows; its times must do.
                 (None, _) | (_, None) => known.stamp != stamp,
             },
-        }
+        };
+        (changed, hash.map(|hash| Held::Bytes(stamp.size, hash)))
     }
 
     /// Hashes what is still to be, until the time is up. `false`: nothing is left.
@@ -200,17 +241,17 @@ mod tests {
             .unwrap()
             .set_modified(later)
             .unwrap();
-        assert!(!contents.changed(&path));
+        assert!(!contents.changed(&path).0);
         std::fs::write(&path, "one").unwrap();
-        assert!(!contents.changed(&path));
+        assert!(!contents.changed(&path).0);
         std::fs::write(&path, "two").unwrap();
-        assert!(contents.changed(&path));
-        assert!(!contents.changed(&path));
+        assert!(contents.changed(&path).0);
+        assert!(!contents.changed(&path).0);
         std::fs::remove_file(&path).unwrap();
-        assert!(contents.changed(&path));
-        assert!(!contents.changed(&path));
+        assert!(contents.changed(&path).0);
+        assert!(!contents.changed(&path).0);
         std::fs::write(&path, "two").unwrap();
-        assert!(contents.changed(&path), "it was gone");
+        assert!(contents.changed(&path).0, "it was gone");
     }
 
     #[test]
@@ -223,7 +264,7 @@ mod tests {
         while contents.hash_some(Duration::from_secs(1)) {}
         for n in 1..200 {
             std::fs::write(&path, format!("{n:04}")).unwrap();
-            assert!(contents.changed(&path), "{n}");
+            assert!(contents.changed(&path).0, "{n}");
         }
     }
 
@@ -237,6 +278,6 @@ mod tests {
         while contents.hash_some(Duration::from_secs(1)) {}
         std::fs::write(&new, "one").unwrap();
         std::fs::rename(&new, &path).unwrap();
-        assert!(!contents.changed(&path));
+        assert!(!contents.changed(&path).0);
     }
 }

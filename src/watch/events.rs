@@ -1,16 +1,18 @@
 //! From the kernel's events to files that may have changed.
 
 use std::collections::BTreeSet;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use rustix::fs::inotify::ReadFlags;
 
 use super::arm::Before;
+use super::contents::file_time;
 use super::ignoring::RULE_FILES;
 use super::inotify::Event;
 use super::places::{Interest, Who};
-use super::watching_thread::Eye;
+use super::watching_thread::{Eye, since};
 use crate::domain::watch::Settled;
 
 /// What is left to do once all events of a batch are known.
@@ -22,12 +24,28 @@ pub(super) struct Aftermath {
     overflowed: bool,
 }
 
+/// Whether an event says that a file is whole. `new`: of a file that has come and is there.
+fn settled(flags: ReadFlags, new: Option<&Metadata>) -> Settled {
+    if flags.intersects(ReadFlags::CLOSE_WRITE | ReadFlags::MOVED_TO) {
+        return Settled::Yes;
+    }
+    // One that has another name as well is made without being opened.
+    let is_opened = new.is_none_or(|new| new.is_file() && new.nlink() == 1);
+    if is_opened && flags.intersects(ReadFlags::CREATE | ReadFlags::MODIFY) {
+        Settled::BeingWritten
+    } else {
+        Settled::Soon
+    }
+}
+
 impl Eye {
     /// Takes all events that are there.
     pub(super) fn take_events(&mut self) {
         let Some(places) = &mut self.places else {
             return;
         };
+        // What is not among the events that are read now changes later than this.
+        let before_these = file_time();
         let mut events = std::mem::take(&mut self.events);
         if let Err(error) = places.inotify_mut().read(&mut events) {
             // What was lost is not known, so everything is looked at.
@@ -52,19 +70,27 @@ impl Eye {
             let before = if aftermath.overflowed {
                 Before::Known
             } else {
-                Before::Now(SystemTime::now())
+                Before::Hidden(before_these)
             };
+            if aftermath.overflowed
+                && let Some(places) = &mut self.places
+            {
+                // That a folder has given way to another may be among what was lost: the
+                // watch of the old one would be taken for that of the new.
+                places.let_go(|_| true);
+            }
             let units: Vec<u32> = self.units.keys().copied().collect();
             for unit in units {
                 self.arm_unit(unit, before);
             }
-            if aftermath.overflowed {
-                return;
+        }
+        if !aftermath.overflowed {
+            for who in aftermath.rearm {
+                self.arm(who, Before::Known);
             }
         }
-        for who in aftermath.rearm {
-            self.arm(who, Before::Known);
-        }
+        let started = self.started;
+        self.glances.take(|| since(started));
     }
 
     fn take(&mut self, event: &Event, aftermath: &mut Aftermath) {
@@ -93,8 +119,6 @@ impl Eye {
     fn entry(&mut self, folder: &Path, path: &Path, flags: ReadFlags, aftermath: &mut Aftermath) {
         let came = flags.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO);
         let went = flags.intersects(ReadFlags::DELETE | ReadFlags::MOVED_FROM);
-        let whole = flags.intersects(ReadFlags::CLOSE_WRITE | ReadFlags::MOVED_TO);
-        let settled = if whole { Settled::Yes } else { Settled::No };
         let is_folder = flags.contains(ReadFlags::ISDIR);
         let interests = match &self.places {
             Some(places) => places.interests(folder),
@@ -104,7 +128,13 @@ impl Eye {
             // One that comes in the place of another brings other watches.
             self.folder_gone(path, aftermath);
         }
-        let is_link = came && !is_folder && path.is_symlink();
+        let new = if came && !is_folder {
+            path.symlink_metadata().ok()
+        } else {
+            None
+        };
+        let is_link = new.as_ref().is_some_and(Metadata::is_symlink);
+        let settled = settled(flags, new.as_ref());
         let name = path.file_name();
         for interest in interests {
             match interest {
@@ -165,7 +195,7 @@ impl Eye {
                 .filter(|path| pattern.takes_file(path))
                 .collect();
             for path in lost {
-                self.touch(who.unit, path, Settled::No);
+                self.touch(who.unit, path, Settled::Soon);
             }
         }
     }

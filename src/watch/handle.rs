@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::oneshot;
 
+use super::contents::file_time;
 use super::show::{UnitWatch, Why};
 use super::watching_thread::Eye;
 use super::{Gone, Report};
@@ -23,7 +24,7 @@ pub(super) enum Ask {
         unit: UnitName,
         watch: Box<Watch>,
         log: Option<PathBuf>,
-        /// When that was wanted: what changes from then on counts.
+        /// When that was wanted, by the clock of files: what changes from then on counts.
         since: SystemTime,
     },
     Unwatch(UnitName),
@@ -117,7 +118,7 @@ impl Watcher {
     /// Watches what a unit names, in place of what was watched for it. Returns at once; what
     /// changes from now on is told. `log`: where its own output goes.
     pub fn watch(&self, unit: &UnitName, watch: &Watch, log: Option<&Path>) {
-        let since = SystemTime::now();
+        let since = file_time();
         let mut state = self.lock();
         if state.thread.is_none() {
             let Some(reporter) = state.reporter.take() else {

@@ -25,6 +25,7 @@ mod arm;
 mod contents;
 mod events;
 mod fresh;
+mod glance;
 mod handle;
 mod ignoring;
 mod inotify;

@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::Report;
 use super::arm::Before;
 use super::contents::Contents;
+use super::glance::Glances;
 use super::handle::{Ask, Asked, Wake};
 use super::ignoring::{Ignoring, Own};
 use super::inotify::{Event, Inotify};
@@ -44,8 +45,9 @@ pub(super) struct Unit {
     /// What may have changed, the first seen first.
     dirty: Vec<PathBuf>,
     is_dirty: HashSet<PathBuf>,
-    /// What has, and was not reported yet.
-    changed: Vec<PathBuf>,
+    /// What has, and was not reported yet, and since when each is known to hold what it
+    /// holds.
+    changed: Vec<(PathBuf, Instant)>,
 }
 
 /// What sees it all.
@@ -55,6 +57,7 @@ pub(super) struct Eye {
     /// `None`: no events are to be had.
     pub places: Option<Places>,
     pub contents: Contents,
+    pub glances: Glances,
     pub units: BTreeMap<u32, Unit>,
     pub events: Vec<Event>,
     /// Events are not wanted.
@@ -62,9 +65,25 @@ pub(super) struct Eye {
     next_unit: u32,
     said: HashSet<String>,
     report: Box<dyn Fn(Report) + Send>,
-    started: std::time::Instant,
+    pub started: std::time::Instant,
     look_at: Option<Instant>,
     pub look_every: Duration,
+}
+
+impl Unit {
+    /// What may have changed, and what has, and was not told.
+    fn take_burst(&mut self) -> (Vec<PathBuf>, Vec<(PathBuf, Instant)>) {
+        self.is_dirty.clear();
+        (
+            std::mem::take(&mut self.dirty),
+            std::mem::take(&mut self.changed),
+        )
+    }
+}
+
+/// The time of the watch: since its thread began.
+pub(super) fn since(started: std::time::Instant) -> Instant {
+    Instant::after_start(started.elapsed())
 }
 
 impl Eye {
@@ -74,6 +93,7 @@ impl Eye {
             base,
             places: None,
             contents: Contents::default(),
+            glances: Glances::default(),
             units: BTreeMap::new(),
             events: Vec::new(),
             forced: std::env::var_os("PK_WATCH").is_some_and(|value| value == "poll"),
@@ -136,8 +156,8 @@ impl Eye {
         wake.clear();
     }
 
-    fn now(&self) -> Instant {
-        Instant::after_start(self.started.elapsed())
+    pub(super) fn now(&self) -> Instant {
+        since(self.started)
     }
 
     fn answer(&mut self, ask: Ask) {
@@ -156,7 +176,10 @@ impl Eye {
     }
 
     fn watch(&mut self, name: UnitName, watch: &Watch, log: Option<&Path>, since: SystemTime) {
-        self.unwatch(&name);
+        let former = (self.units.iter()).find_map(|(&id, unit)| (unit.name == name).then_some(id));
+        let former_burst = former
+            .and_then(|id| self.units.get_mut(&id))
+            .map(Unit::take_burst);
         let id = self.next_unit;
         self.next_unit += 1;
         let unit = Unit {
@@ -171,14 +194,27 @@ impl Eye {
         };
         self.units.insert(id, unit);
         self.arm_unit(id, Before::Now(since));
+        // Only now: what is known of its files stays known, and what was to be told is told.
+        let (dirty, changed) = former_burst.unwrap_or_default();
+        for path in dirty {
+            self.touch(id, &path, Settled::Soon);
+        }
+        for (path, known_since) in changed {
+            self.tell_later(id, &path, known_since);
+        }
+        if let Some(former) = former {
+            self.let_go(former);
+        }
     }
 
     fn unwatch(&mut self, name: &UnitName) {
-        let Some(id) =
-            (self.units.iter()).find_map(|(id, unit)| (unit.name == *name).then_some(*id))
-        else {
-            return;
-        };
+        let id = (self.units.iter()).find_map(|(id, unit)| (unit.name == *name).then_some(*id));
+        if let Some(id) = id {
+            self.let_go(id);
+        }
+    }
+
+    fn let_go(&mut self, id: u32) {
         self.units.remove(&id);
         if let Some(places) = &mut self.places {
             places.let_go(|who| who.unit == id);
@@ -239,7 +275,19 @@ impl Eye {
             if unit.is_dirty.insert(path.to_owned()) {
                 unit.dirty.push(path.to_owned());
             }
-            unit.debounce.touch(now, settled);
+            unit.debounce.touch(now, path, settled);
+            self.glances.want(path);
+        }
+    }
+
+    /// A file has changed, as far as this unit is concerned.
+    pub(super) fn tell_later(&mut self, unit: u32, path: &Path, known_since: Instant) {
+        let now = self.now();
+        if let Some(unit) = self.units.get_mut(&unit) {
+            unit.changed.push((path.to_owned(), known_since));
+            if !unit.debounce.is_pending() {
+                unit.debounce.touch(now, path, Settled::Yes);
+            }
         }
     }
 
@@ -251,14 +299,16 @@ impl Eye {
             let Some(unit) = self.units.get_mut(&id) else {
                 continue;
             };
-            let Some((first, last)) = unit.debounce.take(now) else {
+            let Some(first) = unit.debounce.take(now) else {
                 continue;
             };
             let dirty = std::mem::take(&mut unit.dirty);
             unit.is_dirty.clear();
             for path in dirty {
-                if self.contents.changed(&path) {
-                    self.tell_takers(&path);
+                let (changed, held) = self.contents.changed(&path);
+                let known_since = self.glances.since(&path, held, self.now());
+                if changed {
+                    self.tell_takers(&path, known_since, id);
                 }
             }
             let Some(unit) = self.units.get_mut(&id) else {
@@ -267,24 +317,25 @@ impl Eye {
             let changed = std::mem::take(&mut unit.changed);
             if !changed.is_empty() {
                 let name = unit.name.clone();
-                let changed = self.summary(&changed, now.since(first), now.since(last));
+                let changed = self.summary(&changed, first);
                 (self.report)(Report::Changed(name, changed));
             }
         }
     }
 
-    /// A file that changed concerns each unit that means it, whoever was told of it first.
-    fn tell_takers(&mut self, path: &Path) {
-        let now = self.now();
+    /// A file that changed concerns each unit that means it, whoever was told of it first:
+    /// `asking`, whose burst is over.
+    fn tell_takers(&mut self, path: &Path, known_since: Instant, asking: u32) {
         let ids: Vec<u32> = self.units.keys().copied().collect();
         for id in ids {
-            if self.counts(id, path)
-                && let Some(unit) = self.units.get_mut(&id)
-            {
-                unit.changed.push(path.to_owned());
-                if !unit.debounce.is_pending() {
-                    unit.debounce.touch(now, Settled::Yes);
-                }
+            if !self.counts(id, path) {
+                continue;
+            }
+            if id != asking {
+                self.tell_later(id, path, known_since);
+            } else if let Some(unit) = self.units.get_mut(&id) {
+                // It is told at once: no burst begins with that.
+                unit.changed.push((path.to_owned(), known_since));
             }
         }
     }
@@ -304,14 +355,21 @@ impl Eye {
         })
     }
 
-    fn summary(&self, changed: &[PathBuf], age: Duration, quiet: Duration) -> ChangedFiles {
-        let named = changed.iter().take(ChangedFiles::NAMED);
+    /// `first`: when the burst began.
+    fn summary(&self, changed: &[(PathBuf, Instant)], first: Instant) -> ChangedFiles {
+        let now = self.now();
+        let mut once = HashSet::new();
+        let paths: Vec<&PathBuf> = (changed.iter())
+            .filter_map(|(path, _)| once.insert(path).then_some(path))
+            .collect();
+        let known_since = changed.iter().map(|(_, since)| *since).max().unwrap_or(now);
+        let named = paths.iter().take(ChangedFiles::NAMED);
         ChangedFiles {
             paths: named.map(|path| self.shown(path)).collect(),
-            more: u32::try_from(changed.len().saturating_sub(ChangedFiles::NAMED))
+            more: u32::try_from(paths.len().saturating_sub(ChangedFiles::NAMED))
                 .unwrap_or(u32::MAX),
-            age,
-            quiet,
+            age: now.since(first),
+            quiet: now.since(known_since),
         }
     }
 

@@ -161,6 +161,29 @@ fn the_last_line_is_kept() {
 }
 
 #[test]
+fn log_files_are_written_and_rotated() {
+    let (a, b) = ("seq 1 200000", "echo b");
+    let stack = Pk::new(["up"]).file(
+        "process-compose.yaml",
+        &format!(
+            "log_location: all.log\nprocesses:\n  a:\n    command: {a}\n    log_location: a.log\n    log_configuration: {{rotation: {{max_size_mb: 1, max_backups: 1}}}}\n  b: {{command: {b}}}\n"
+        ),
+    );
+    let files = ["all.log", "a.log", "a.log.1"].map(|name| stack.path(name));
+    let output = stack.command().output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let [all, last, before] = files.map(|file| std::fs::read_to_string(file).unwrap());
+    assert_eq!(all, "b\n");
+    assert!(
+        before.len() + last.len() > 1 << 20,
+        "more than one file holds"
+    );
+    assert!(before.len() <= 1 << 20);
+    let text = format!("{before}{last}");
+    assert!(text.starts_with("1\n2\n") && text.ends_with("\n200000\n"));
+}
+
+#[test]
 fn nested_names_are_its_own() {
     let ended = Pk::new(["up"])
         .env("PC_PROC_NAME", "outer")

@@ -20,6 +20,17 @@ tasks:
     }
 }
 
+/// A face that has asked for nothing for a while is heard all the same: what it asks through
+/// stays open.
+#[test]
+fn ctrl_c_is_heard_after_a_quiet_while() {
+    let yaml = "services:\n  web: {command: 'sleep 11; echo late; exec sleep 1000'}\n";
+    let pk = Pk::stack(yaml, ["up"]).start();
+    pk.wait_for("web | late");
+    pk.signal(Signal::INT);
+    pk.wait().assert_code(130);
+}
+
 #[test]
 fn ci_ends_when_all_is_done_and_ready() {
     let yaml = "\

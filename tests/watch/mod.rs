@@ -4,6 +4,7 @@ mod builds;
 mod commands;
 mod faults;
 mod saves;
+mod sum;
 mod tasks;
 
 use std::path::Path;

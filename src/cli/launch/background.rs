@@ -10,7 +10,7 @@ use crate::cli::running::args::Awaited;
 use crate::cli::running::reach;
 use crate::cli::running::wait::{self, Watched};
 use crate::contain::Parting;
-use crate::control::{ControlPort as _, FeedPort};
+use crate::control::{ControlPort as _, FeedPort, LineWay};
 use crate::domain::id::{Revision, UnitName};
 
 /// How long guard and supervisor of a stack that cannot run may take to end.
@@ -88,7 +88,7 @@ fn awaited(held: &mut Held, limit: Duration, output: &Output) -> End {
         }
     };
     let work = async {
-        let port = FeedPort::from_start(feed, commands, held.socket.clone())
+        let port = FeedPort::from_start(feed, commands, held.socket.clone(), LineWay::Files)
             .await
             .map_err(|error| reach::failed(&error, output))?;
         let before = port.snapshots().borrow().clone();

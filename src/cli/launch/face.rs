@@ -16,7 +16,7 @@ use crate::cli::output::{Output, reason};
 use crate::cli::plain::{Face, Printer, Progress, Story, TaskOutput, WriteError, summary};
 use crate::cli::signals::Signals;
 use crate::contain::{Guarded, Parting};
-use crate::control::{ControlPort, FeedPort};
+use crate::control::{ControlPort, FeedPort, LineWay};
 use crate::domain::event::{Command, Shutdown, ShutdownCause};
 use crate::domain::id::UnitName;
 use crate::domain::outcome::Outcome;
@@ -128,8 +128,12 @@ fn show(held: Held, dashboard: Option<Dashboard>, task: Option<&str>, output: &O
     let mut followed = runtime.block_on(async {
         let signals = Signals::listen().map_err(|error| Some(reason(&error)))?;
         // Both ends are there: nothing is waited for but what the supervisor does.
-        let (port, began) =
-            tokio::join!(FeedPort::from_start(feed, commands, socket), lease.next());
+        let lines = match &dashboard {
+            Some(_) => LineWay::Files,
+            None => LineWay::Brought,
+        };
+        let port = FeedPort::from_start(feed, commands, socket, lines);
+        let (port, began) = tokio::join!(port, lease.next());
         let (port, opening) = match (port, began) {
             (Ok(port), Some(Word::Began { opening, stand: at })) => {
                 stand = at;

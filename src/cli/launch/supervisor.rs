@@ -97,6 +97,9 @@ fn run(
     // One thread: nothing here computes for long, and the feed is attached before the first
     // step of the stack.
     let runtime = tokio::runtime::Builder::new_current_thread()
+        // What makes processes: more at once than processors gain nothing, those that hang in exec
+        // hold one each.
+        .max_blocking_threads(64)
         .enable_all()
         .build()
         .map_err(|error| cannot_run("a runtime", &error))?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::args::{Events, Form};
-use super::logs::{json, write};
+use super::log_lines::{json, write};
 use super::reach;
 use crate::cli::args::Place;
 use crate::cli::exit::End;

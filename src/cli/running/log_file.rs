@@ -67,6 +67,16 @@ pub fn find(place: &Place, number: Option<i64>, output: &Output) -> Result<Optio
     }))
 }
 
+/// The run in that folder.
+pub fn at(path: &Path) -> Option<Kept> {
+    let number = path.file_name()?.to_str()?.parse().ok()?;
+    let path = path.to_owned();
+    let run = FoundRun { number, path };
+    let record = run.record()?;
+    let archive = Archive::open(&run).ok()?;
+    Some(Kept { archive, record })
+}
+
 fn nth(all: &[(FoundRun, RunRecord)], number: i64) -> Option<&(FoundRun, RunRecord)> {
     if number > 0 {
         let number = u64::try_from(number).ok()?;

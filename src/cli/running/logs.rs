@@ -1,28 +1,27 @@
 //! `pk logs`: what the units of a stack have written.
+//!
+//! ```text
+//!  it runs ─► its files, or, if it keeps its lines in memory, page after page over its socket
+//!  it does not, or an earlier run is meant ─► the files of that run
+//! ```
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, Write as _};
-use std::ops::Range;
+use std::io;
 use std::time::Duration;
-
-use jiff::tz::TimeZone;
 
 use super::args::Form;
 use super::log_args::Logs;
 use super::log_file::{self, Kept};
+use super::log_lines::{Lines, write};
 use super::log_query::{Context, Query, Shown};
-use super::reach;
+use super::log_remote::{Failed, Remote};
+use super::{names, reach};
 use crate::cli::args::Place;
 use crate::cli::exit::End;
 use crate::cli::output::Output;
 use crate::cli::plain::Screen;
-use crate::cli::style::Painter;
-use crate::control::protocol::Line;
-use crate::domain::id::{InstanceId, UnitName};
-use crate::logs::{
-    Archive, Cursor, Direction, Gap, Level, LogLine, LogSource as _, Search, Selection, Start,
-    without_colour,
-};
+use crate::domain::id::UnitName;
+use crate::logs::{Archive, Cursor, Direction, LogSource as _, Page, Search, Selection, Start};
 
 /// How often a log that goes on is looked at.
 const LOOK: Duration = Duration::from_millis(40);
@@ -43,63 +42,133 @@ pub fn written(place: &Place, args: &Logs, bare: bool, output: &Output) -> End {
             return End::Usage;
         }
     };
-    let kept = match log_file::find(place, args.run, output) {
-        Ok(Some(kept)) => kept,
-        Ok(None) => return elsewhere(place, output),
-        Err(end) => return end,
+    let shown = match args.run {
+        Some(_) => of_files(place, &query, args, bare, output),
+        None => match Remote::find(place, output) {
+            Ok(Some(remote)) => of_stack(remote, &query, args, bare, output),
+            Ok(None) => of_files(place, &query, args, bare, output),
+            Err(end) => Err(end),
+        },
     };
-    let names = match kept.named(&args.units) {
-        Ok(names) => names,
-        Err(mistake) => {
-            output.error(&mistake.what, mistake.help.as_deref());
-            return End::NotThere;
-        }
-    };
+    shown.map_or_else(|end| end, |()| End::Fine)
+}
+
+/// Of a run that has ended, or that nobody can be asked of.
+fn of_files(
+    place: &Place,
+    query: &Query,
+    args: &Logs,
+    bare: bool,
+    output: &Output,
+) -> Result<(), End> {
+    match log_file::find(place, args.run, output)? {
+        Some(kept) => of_kept(&kept, None, query, args, bare, output),
+        // Says that there is none.
+        None => reach::found(place, output).map(|_| ()),
+    }
+}
+
+/// Of a stack that runs.
+fn of_stack(
+    mut remote: Remote,
+    query: &Query,
+    args: &Logs,
+    bare: bool,
+    output: &Output,
+) -> Result<(), End> {
+    if let Some(kept) = remote.logs().and_then(log_file::at) {
+        return of_kept(&kept, Some(remote), query, args, bare, output);
+    }
+    let snapshot = remote.snapshot();
+    let names = names::each(&args.units, snapshot).map_err(|mistake| {
+        output.error(&mistake.what, mistake.help.as_deref());
+        End::NotThere
+    })?;
+    let all = snapshot.units.iter().map(|unit| &unit.name);
+    let shown: Vec<UnitName> = all
+        .filter(|name| names.is_empty() || names.contains(name))
+        .cloned()
+        .collect();
+    let mut show = Show::new(shown.into_iter(), args, bare, output);
+    let last = args.lines.filter(|_| query.is_all());
+    remote.begin(&names, last);
+    match show.stack(&mut remote, query, args) {
+        // Nobody reads any more: that is no failure.
+        Ok(()) | Err(Failed::Write(_)) => Ok(()),
+        Err(Failed::Wire(error)) => Err(reach::failed(&error, output)),
+    }
+}
+
+fn of_kept(
+    kept: &Kept,
+    remote: Option<Remote>,
+    query: &Query,
+    args: &Logs,
+    bare: bool,
+    output: &Output,
+) -> Result<(), End> {
+    let names = kept.named(&args.units).map_err(|mistake| {
+        output.error(&mistake.what, mistake.help.as_deref());
+        End::NotThere
+    })?;
     let shown = (kept.units().into_iter().map(|unit| unit.name))
         .filter(|name| names.is_empty() || names.contains(name))
         .map(UnitName::new);
-    let terminal = output.terminal && !args.raw;
-    let columns = output.look().columns;
-    let mut show = Show {
-        lines: Lines {
-            screen: Screen::new(shown, output.out, terminal, columns),
-            form: args.output,
-            names: BTreeMap::new(),
-            timestamps: args.timestamps,
-            bare,
-            strip: !args.raw && !output.out.has_color(),
-            painter: output.out,
-        },
-        context: Context::new(args.context),
-        out: Vec::new(),
-    };
+    let mut show = Show::new(shown, args, bare, output);
     // Nobody reads any more: that is no failure.
-    let _ = show.all(&kept, &names, &query, args);
-    End::Fine
-}
-
-/// Nothing is kept on disk: perhaps the stack keeps its logs in memory.
-fn elsewhere(place: &Place, output: &Output) -> End {
-    match reach::found(place, output) {
-        Ok(_) => {
-            let help = "its state folder could not be written when it started";
-            output.error("this stack keeps its logs in memory only", Some(help));
-            End::Failed
-        }
-        Err(end) => end,
-    }
+    let _ = show.kept(kept, &names, remote, query, args);
+    Ok(())
 }
 
 /// What has been read and is to be written.
 struct Show {
     lines: Lines,
     context: Context,
+    tail: Tail,
     out: Vec<u8>,
 }
 
+/// The last lines, if only so many are wanted.
+#[derive(Default)]
+struct Tail {
+    last: Option<usize>,
+    items: VecDeque<Shown>,
+}
+
 impl Show {
+    fn new(
+        shown: impl Iterator<Item = UnitName>,
+        args: &Logs,
+        bare: bool,
+        output: &Output,
+    ) -> Self {
+        let terminal = output.terminal && !args.raw;
+        let columns = output.look().columns;
+        Self {
+            lines: Lines {
+                screen: Screen::new(shown, output.out, terminal, columns),
+                form: args.output,
+                names: BTreeMap::new(),
+                timestamps: args.timestamps,
+                bare,
+                strip: !args.raw && !output.out.has_color(),
+                painter: output.out,
+            },
+            context: Context::new(args.context),
+            tail: Tail::default(),
+            out: Vec::new(),
+        }
+    }
+
     /// Shows what is there, and what comes as long as it is followed.
-    fn all(&mut self, kept: &Kept, names: &[String], query: &Query, args: &Logs) -> io::Result<()> {
+    fn kept(
+        &mut self,
+        kept: &Kept,
+        names: &[String],
+        remote: Option<Remote>,
+        query: &Query,
+        args: &Logs,
+    ) -> io::Result<()> {
         let start = match (args.lines, query.filter.since) {
             (Some(lines), _) if query.is_all() => Start::Last(lines),
             (_, Some(since)) => Start::Time(since),
@@ -116,52 +185,47 @@ impl Show {
         };
         let live = archive.is_live();
         let mut cursor = archive.cursor(select(&mut self.lines), start);
-        let mut last = (!query.is_all()).then_some(args.lines).flatten();
+        self.tail.last = args.lines.filter(|_| !query.is_all());
         let mut goes_on = live;
         loop {
             // Looked at before the lines: what was written until the end is there then.
             let ended = !goes_on;
-            self.read(archive, &mut cursor, query, args.context > 0, last.take())?;
+            self.read(archive, &mut cursor, query, args.context > 0)?;
             self.flush()?;
             if ended || !args.follow {
-                return Ok(());
+                break;
             }
             std::thread::sleep(LOOK);
             archive.refresh();
             goes_on = archive.is_live();
             cursor.select(select(&mut self.lines));
         }
+        if let (Some(mut remote), true) = (remote, query.is_all() && !args.follow) {
+            let names: Vec<UnitName> = (names.iter().cloned().map(UnitName::new)).collect();
+            remote.begin(&names, Some(0));
+            // Who has ended meanwhile has no open line.
+            if let Ok(turned) = remote.page(Duration::ZERO) {
+                self.open(turned.open)?;
+            }
+        }
+        Ok(())
     }
 
-    /// Shows all that can be read now; of it the last `last` lines, if that is said.
+    /// Shows all that can be read now.
     fn read(
         &mut self,
         archive: &Archive,
         cursor: &mut Cursor,
         query: &Query,
         around: bool,
-        last: Option<usize>,
     ) -> io::Result<()> {
-        let mut tail = VecDeque::new();
-        let mut keep = |show: &mut Self, item: Shown| match last {
-            None => show.item(item),
-            Some(0) => Ok(()),
-            Some(last) => {
-                if tail.len() == last {
-                    tail.pop_front();
-                }
-                tail.push_back(item);
-                Ok(())
-            }
-        };
-        let mut found = Vec::new();
         if let (Some(pattern), true) = (&query.pattern, query.is_search() && !around) {
             let mut search = Search::new(pattern.clone(), Direction::Forward, cursor.clone());
             search.filter = query.filter;
             loop {
                 let step = archive.search(&mut search, usize::MAX);
                 for hit in step.hits {
-                    keep(self, Shown::Line(hit.line))?;
+                    self.keep(Shown::Line(hit.line))?;
                 }
                 if step.done {
                     break;
@@ -174,22 +238,88 @@ impl Show {
                 if page.is_empty() {
                     break;
                 }
-                if last.is_none() {
-                    self.lines.gaps(&page.gaps, &mut self.out);
-                }
-                for line in page.lines {
-                    if around && !query.admits(&line) {
-                        continue;
-                    }
-                    let wanted = query.wants(&line);
-                    self.context.take(line, wanted, &mut found);
-                    for item in found.drain(..) {
-                        keep(self, item)?;
-                    }
-                }
+                self.page(page, query, around)?;
             }
         }
-        tail.into_iter().try_for_each(|item| self.item(item))
+        self.settle()
+    }
+
+    /// The same of a stack that is asked page after page.
+    fn stack(&mut self, remote: &mut Remote, query: &Query, args: &Logs) -> Result<(), Failed> {
+        self.tail.last = args.lines.filter(|_| !query.is_all());
+        let mut wait = Duration::ZERO;
+        loop {
+            let turned = match remote.page(wait) {
+                // Somebody who follows has seen it to its end.
+                Err(error) if error.is_gone() && args.follow => return Ok(()),
+                turned => turned?,
+            };
+            for (id, name) in turned.names {
+                self.lines.screen.learn(id, &name);
+                self.lines.names.insert(id, name);
+            }
+            let empty = turned.page.is_empty();
+            self.page(turned.page, query, args.context > 0)?;
+            if empty {
+                self.settle()?;
+                wait = Remote::WAIT;
+            } else if !wait.is_zero() {
+                self.flush()?;
+            }
+            if turned.ended || (empty && !args.follow) {
+                if query.is_all() && !args.follow {
+                    self.open(turned.open)?;
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    fn page(&mut self, page: Page, query: &Query, around: bool) -> io::Result<()> {
+        if self.tail.last.is_none() {
+            self.lines.gaps(&page.gaps, &mut self.out);
+        }
+        let mut found = Vec::new();
+        for line in page.lines {
+            if around && !query.admits(&line) {
+                continue;
+            }
+            let wanted = query.wants(&line);
+            self.context.take(line, wanted, &mut found);
+            for item in found.drain(..) {
+                self.keep(item)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows it, or keeps it until it is known which are the last.
+    fn keep(&mut self, item: Shown) -> io::Result<()> {
+        match self.tail.last {
+            None => self.item(item),
+            Some(0) => Ok(()),
+            Some(last) => {
+                if self.tail.items.len() == last {
+                    self.tail.items.pop_front();
+                }
+                self.tail.items.push_back(item);
+                Ok(())
+            }
+        }
+    }
+
+    /// All that was there has been read: what comes from now on is shown as it comes.
+    fn settle(&mut self) -> io::Result<()> {
+        let tail = std::mem::take(&mut self.tail);
+        (tail.items.into_iter()).try_for_each(|item| self.item(item))?;
+        self.flush()
+    }
+
+    fn open(&mut self, open: Vec<crate::control::protocol::OpenText>) -> io::Result<()> {
+        for open in open {
+            self.lines.open(open, &mut self.out);
+        }
+        self.flush()
     }
 
     fn item(&mut self, item: Shown) -> io::Result<()> {
@@ -212,85 +342,4 @@ impl Show {
         self.out.clear();
         written
     }
-}
-
-struct Lines {
-    screen: Screen,
-    names: BTreeMap<InstanceId, UnitName>,
-    form: Form,
-    timestamps: bool,
-    /// Nothing is put before a line.
-    bare: bool,
-    /// Colours and the like are left out.
-    strip: bool,
-    painter: Painter,
-}
-
-impl Lines {
-    fn gaps(&mut self, gaps: &[Gap], out: &mut Vec<u8>) {
-        for gap in gaps {
-            match self.form {
-                Form::Text => self.screen.lost(*gap, out),
-                Form::Json => {
-                    let unit = self.names.get(&gap.instance);
-                    json(&serde_json::json!({"gap": gap.lines, "unit": unit}), out);
-                }
-            }
-        }
-    }
-
-    fn line(&mut self, mut line: LogLine, out: &mut Vec<u8>) {
-        if self.form == Form::Json {
-            let id = line.origin.run.instance;
-            let known = self.names.get(&id).cloned();
-            let name = known.unwrap_or_else(|| UnitName::new(format!("#{}", id.0)));
-            json(&Line::new(&line, name), out);
-            return;
-        }
-        if self.bare {
-            out.extend_from_slice(&line.bytes);
-            out.push(b'\n');
-            return;
-        }
-        if self.timestamps {
-            let time = line.time.to_zoned(TimeZone::system());
-            let time = time.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z ").to_string();
-            out.extend_from_slice(time.as_bytes());
-        }
-        if self.strip && memchr::memchr(0x1b, &line.bytes).is_some() {
-            line.bytes = without_colour(&line.bytes).into();
-        } else if self.painter.has_color()
-            && memchr::memchr(0x1b, &line.bytes).is_none()
-            && let Some((level, range)) = Level::of(&line.bytes)
-        {
-            line.bytes = self.colored(&line.bytes, level, range).into();
-        }
-        self.screen.line(&line, out);
-    }
-
-    /// The line with its level in the colour that it deserves.
-    fn colored(&self, line: &[u8], level: Level, range: Range<usize>) -> Vec<u8> {
-        let word = String::from_utf8_lossy(&line[range.clone()]);
-        let painted = match level {
-            Level::Trace | Level::Debug => self.painter.dim(&word),
-            Level::Info => self.painter.good(&word),
-            Level::Warn => self.painter.warning(&word),
-            Level::Error | Level::Fatal => self.painter.bad(&word),
-        };
-        [&line[..range.start], painted.as_bytes(), &line[range.end..]].concat()
-    }
-}
-
-pub fn json(value: &impl serde::Serialize, out: &mut Vec<u8>) {
-    // What cannot be written would be a mistake in its type; tests hold that.
-    if serde_json::to_writer(&mut *out, value).is_ok() {
-        out.push(b'\n');
-    }
-}
-
-/// An error: nobody reads any more.
-pub fn write(text: &[u8]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text)?;
-    out.flush()
 }

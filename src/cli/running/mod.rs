@@ -26,7 +26,9 @@ pub mod wait;
 pub mod watch;
 
 mod log_file;
+mod log_lines;
 mod log_query;
+mod log_remote;
 mod names;
 pub mod reach;
 mod table;

@@ -128,7 +128,7 @@ fn page(shown: &Shown<'_>, now: Instant) -> String {
         Some(last) => {
             let ago = short_duration(now.since(last.at));
             let done = match last.reaction {
-                Reaction::Restart => "restarted".to_owned(),
+                Reaction::Restart | Reaction::Read => "restarted".to_owned(),
                 Reaction::Signal(signal) => format!("sent {signal}"),
                 Reaction::Build | Reaction::BuildAnew => "built".to_owned(),
                 Reaction::Held | Reaction::PutOff => "held".to_owned(),

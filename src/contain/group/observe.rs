@@ -58,7 +58,7 @@ impl Group {
             }
             let rows = self.rows().await?;
             if rows.is_empty() {
-                orphans::collect();
+                orphans::group_ended();
                 return Ok(());
             }
             if self.cgroup.get().is_none() {
@@ -100,7 +100,7 @@ impl Group {
             inner.adopted.clear();
             registry::bury(std::mem::take(&mut inner.children));
         }
-        orphans::collect();
+        orphans::group_ended();
         Ok(())
     }
 

@@ -112,8 +112,7 @@ impl UnitSet {
         let steps = match told {
             // Who stopped a unit does not want it back for a file.
             Told::Changed(_) if !wanted => return,
-            // What runs was started after the change.
-            Told::Changed(_) if has_read => return,
+            Told::Changed(changed) if has_read => watching.read(changed),
             Told::Changed(changed) => watching.changed(now, changed, spawned),
             Told::Built { number, result } => {
                 let was_building = watching.is_building();
@@ -129,8 +128,9 @@ impl UnitSet {
         self.take_steps(unit, steps, effects);
     }
 
-    /// Whether all that runs was started after the last of the files had changed.
-    fn has_read(&self, unit: &UnitName, own: &[InstanceId], last: Instant) -> bool {
+    /// Whether all that runs was started when the files held already what they hold. `since`:
+    /// from when on they are known to.
+    fn has_read(&self, unit: &UnitName, own: &[InstanceId], since: Instant) -> bool {
         let builds = (self.watching.get(unit)).is_some_and(|w| w.spec().run.is_some());
         let is_newer = |&id: &InstanceId| {
             let machine = self.get(id).map(|instance| &instance.machine);
@@ -138,7 +138,7 @@ impl UnitSet {
                 matches!(
                     machine.phase(),
                     Phase::Starting { .. } | Phase::Running { .. }
-                ) && machine.spawned_at().is_some_and(|at| at > last)
+                ) && machine.spawned_at().is_some_and(|at| at > since)
             })
         };
         !builds && !own.is_empty() && own.iter().all(is_newer)
@@ -183,6 +183,10 @@ impl UnitSet {
                 }
                 Step::Held(files) => {
                     let reaction = Reaction::Held;
+                    self.publish_of(unit, UnitChange::FilesChanged { files, reaction }, effects);
+                }
+                Step::Read(files) => {
+                    let reaction = Reaction::Read;
                     self.publish_of(unit, UnitChange::FilesChanged { files, reaction }, effects);
                 }
                 Step::BuildFailed { files, failure } => {

@@ -13,162 +13,20 @@
 //! ```
 
 mod debounce;
+mod files;
 mod loops;
 #[cfg(test)]
 mod tests;
+mod told;
 mod words;
 
-use std::fmt;
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
-
 pub use debounce::{Debounce, Settled};
+pub use files::{ChangedFiles, FileChange};
 use loops::{Judgement, Loops};
+pub use told::{BuildFailure, Reaction, Step, Told, Trigger};
 
 use super::spec::Watch;
 use super::time::Instant;
-
-/// Files that changed, as a line can show them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct FileChange {
-    /// The first of them, relative to the stack's folder where it is below it.
-    pub path: String,
-    /// How many more changed with it.
-    pub others: u32,
-}
-
-impl fmt::Display for FileChange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.path)?;
-        match self.others {
-            0 => Ok(()),
-            1 => f.write_str(" and 1 other"),
-            more => write!(f, " and {more} others"),
-        }
-    }
-}
-
-/// Files that changed within one quiet period.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChangedFiles {
-    /// Each once, the first seen first; at most [`ChangedFiles::NAMED`].
-    pub paths: Vec<String>,
-    /// How many changed beyond these.
-    pub more: u32,
-    /// How long ago the first of them was seen.
-    pub age: Duration,
-    /// How long ago the last of them was.
-    pub quiet: Duration,
-}
-
-impl ChangedFiles {
-    /// How many files are named at most.
-    pub const NAMED: usize = 32;
-
-    /// One file, just now.
-    #[must_use]
-    pub fn one(path: &str) -> Self {
-        Self {
-            paths: vec![path.to_owned()],
-            more: 0,
-            age: Duration::ZERO,
-            quiet: Duration::ZERO,
-        }
-    }
-
-    fn summary(&self) -> Option<FileChange> {
-        let path = self.paths.first()?.clone();
-        let named = u32::try_from(self.paths.len() - 1).unwrap_or(u32::MAX);
-        Some(FileChange {
-            path,
-            others: named.saturating_add(self.more),
-        })
-    }
-
-    fn merge(&mut self, later: Self) {
-        for path in later.paths {
-            if self.paths.contains(&path) {
-                continue;
-            }
-            if self.paths.len() < Self::NAMED {
-                self.paths.push(path);
-            } else {
-                self.more = self.more.saturating_add(1);
-            }
-        }
-        self.more = self.more.max(later.more);
-    }
-}
-
-/// What came of a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Reaction {
-    Restart,
-    Signal(super::signal::Signal),
-    /// The command that must succeed first was started.
-    Build,
-    /// The same, after the one before it was cancelled.
-    BuildAnew,
-    /// Nothing yet: the watch is paused.
-    Held,
-    /// Nothing yet: it may be the unit itself that writes the file.
-    PutOff,
-}
-
-/// The last change that counted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Trigger {
-    pub files: FileChange,
-    pub at: Instant,
-    pub reaction: Reaction,
-}
-
-/// What the watch of a unit is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
-    Changed(ChangedFiles),
-    /// The build of that number has ended; why it failed, in words.
-    Built {
-        number: u64,
-        result: Result<(), String>,
-    },
-    /// What was put off is due.
-    HoldOver {
-        number: u64,
-    },
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Restart or signal the unit.
-    Act(FileChange),
-    Build {
-        number: u64,
-        files: FileChange,
-        anew: bool,
-    },
-    /// Its end is told as that of any other build.
-    CancelBuild {
-        number: u64,
-    },
-    /// Tell [`Told::HoldOver`] after so long.
-    Hold {
-        number: u64,
-        files: FileChange,
-        limit: Duration,
-    },
-    /// A change was noted for later, while the watch is paused.
-    Held(FileChange),
-    BuildFailed {
-        files: FileChange,
-        failure: String,
-    },
-    /// This file is not reacted to any more: the unit writes it.
-    Muted(String),
-}
 
 /// A build that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,14 +39,6 @@ struct Build {
     next: Option<ChangedFiles>,
     /// That was counted as one of its own doings.
     struck: bool,
-}
-
-/// Why the last build failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct BuildFailure {
-    pub files: FileChange,
-    /// In words.
-    pub failure: String,
 }
 
 /// What is known of the watch of one unit.
@@ -250,26 +100,42 @@ impl Watching {
             return vec![Step::Held(files)];
         }
         if self.hold.is_some() {
-            // So long after the last start it is no answer to that.
-            if !self.may_be_own(now, &changed, spawned) {
-                self.loops.clear(&changed);
-            }
+            let concerns_test = self.held.as_ref().is_none_or(|held| held.shares(&changed));
+            // Nothing was started since, so it is no answer to a start.
+            self.loops.failed_test(&changed);
             self.hold_back(changed);
-            return Vec::new();
+            if concerns_test {
+                return Vec::new();
+            }
+            // It leads to a restart by itself, and takes along what waits for one.
+            self.hold = None;
+            let held = self.held.take();
+            return held.map_or_else(Vec::new, |held| self.go(held));
         }
         if let Some(build) = &mut self.build {
             // However often it changes during one build, that is once in a row.
             if !std::mem::replace(&mut build.struck, true) {
-                self.loops.strike(&changed);
+                self.loops.strike(&changed, None);
             }
             return self.go(changed);
         }
         if self.may_be_own(now, &changed, spawned) {
-            self.loops.strike(&changed);
+            let start = match &self.last {
+                // A signal starts nothing: it is what a change may follow.
+                Some(last) if matches!(last.reaction, Reaction::Signal(_)) => Some(last.at),
+                Some(_) | None => spawned,
+            };
+            self.loops.strike(&changed, start);
         } else {
             self.loops.acquit();
         }
         self.judge(changed)
+    }
+
+    /// Files changed, but what runs was started after that.
+    pub fn read(&mut self, mut changed: ChangedFiles) -> Vec<Step> {
+        self.loops.leave_out_muted(&mut changed);
+        changed.summary().map(Step::Read).into_iter().collect()
     }
 
     fn judge(&mut self, mut changed: ChangedFiles) -> Vec<Step> {

@@ -42,6 +42,7 @@ fn note(watching: &mut Watching, steps: &[Step], now: u64) {
             Step::CancelBuild { .. }
             | Step::Hold { .. }
             | Step::Held(_)
+            | Step::Read(_)
             | Step::BuildFailed { .. }
             | Step::Muted(_) => {}
         }
@@ -143,6 +144,69 @@ fn a_unit_that_writes_what_it_watches_is_recognised_and_the_file_named() {
     );
 }
 
+/// A start counts once, however many reports follow it.
+#[test]
+fn many_saves_between_two_starts_are_one_answer_to_a_start() {
+    let mut watching = Watching::new(spec(false));
+    for now in (0..2000).step_by(50) {
+        let steps = save(&mut watching, "a", now, Some(0));
+        assert_eq!(steps, [Step::Act(files("a"))], "{now}");
+    }
+}
+
+/// As somebody who saves as soon as what was saved before runs, but not always the same.
+#[test]
+fn saves_that_differ_are_no_loop() {
+    let mut watching = Watching::new(spec(false));
+    let mut spawned = 0;
+    for round in 0..1000 {
+        let mut now = spawned + 100;
+        let mut steps = save(&mut watching, "a", now, Some(spawned));
+        if round % 4 == 3 {
+            steps.extend(save(&mut watching, "a", now + 50, Some(spawned)));
+        }
+        for step in steps {
+            match step {
+                Step::Act(_) => {}
+                Step::Hold { number, limit, .. } => {
+                    now += u64::try_from(limit.as_millis()).unwrap();
+                    let steps = watching.hold_over(number);
+                    note(&mut watching, &steps, now);
+                }
+                other @ (Step::Build { .. }
+                | Step::CancelBuild { .. }
+                | Step::Held(_)
+                | Step::Read(_)
+                | Step::BuildFailed { .. }
+                | Step::Muted(_)) => panic!("{other:?}"),
+            }
+        }
+        spawned = now + 5;
+    }
+}
+
+/// What waits to see who writes it goes along with what does not.
+#[test]
+fn another_file_is_not_held_back_with_the_one_that_is_suspected() {
+    let mut watching = Watching::new(spec(false));
+    let mut spawned = 0;
+    let hold = loop {
+        let steps = save(&mut watching, "out", spawned + 10, Some(spawned));
+        match &steps[..] {
+            [Step::Act(_)] => spawned += 20,
+            [Step::Hold { number, .. }] => break *number,
+            other => panic!("{other:?}"),
+        }
+    };
+    let both = FileChange {
+        path: "out".into(),
+        others: 1,
+    };
+    let steps = save(&mut watching, "src", spawned + 30, Some(spawned));
+    assert_eq!(steps, [Step::Act(both)]);
+    assert_eq!(watching.hold_over(hold), [], "stale");
+}
+
 #[test]
 fn whoever_saves_while_nothing_was_done_is_no_loop() {
     let mut watching = Watching::new(spec(false));
@@ -171,6 +235,7 @@ fn whoever_saves_while_nothing_was_done_is_no_loop() {
                 other @ (Step::Build { .. }
                 | Step::CancelBuild { .. }
                 | Step::Held(_)
+                | Step::Read(_)
                 | Step::BuildFailed { .. }
                 | Step::Muted(_)) => panic!("{other:?}"),
             }
@@ -216,7 +281,9 @@ fn a_build_that_writes_what_is_watched_comes_to_its_end() {
                     assert!(acts > 0, "it was never let to its end");
                     return;
                 }
-                other @ (Step::Held(_) | Step::BuildFailed { .. }) => panic!("{other:?}"),
+                other @ (Step::Held(_) | Step::Read(_) | Step::BuildFailed { .. }) => {
+                    panic!("{other:?}")
+                }
             }
         }
         steps = next;

@@ -12,6 +12,7 @@ impl FileChange {
             Reaction::Build => format!("{self} changed: building"),
             Reaction::BuildAnew => format!("{self} changed: building anew"),
             Reaction::Held => format!("{self} changed: waits for `pk watch resume`"),
+            Reaction::Read => format!("{self} changed: what has started since has read it"),
             Reaction::PutOff => {
                 format!("{self} changed again right after the start: waiting to see who writes it")
             }

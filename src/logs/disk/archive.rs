@@ -50,11 +50,19 @@ impl Archive {
     /// # Errors
     /// The folder cannot be read.
     pub fn open(run: &FoundRun) -> io::Result<Self> {
-        std::fs::read_dir(&run.path)?;
-        let live = run.is_live();
+        Self::at(&run.path)
+    }
+
+    /// The same, by the folder of the run.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn at(run: &Path) -> io::Result<Self> {
+        std::fs::read_dir(run)?;
+        let live = runs::is_live(run);
         let archive = Self {
-            run: run.path.clone(),
-            head: File::open(run.path.join("head")).ok(),
+            run: run.to_owned(),
+            head: File::open(run.join("head")).ok(),
             state: Mutex::default(),
             live: AtomicBool::new(live),
             wake: watch::Sender::new(0),

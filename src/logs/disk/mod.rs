@@ -124,6 +124,8 @@ impl DiskStore {
             folder: run.path.clone(),
             head: run.head,
             budget: budget.disk,
+            free: rustix::fs::statvfs(folder)
+                .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
             runs: runs::Runs::default(),
             copies: copy::Copies::default(),
             files: HashMap::new(),
@@ -284,6 +286,10 @@ impl LogSource for DiskStore {
 
     fn search(&self, search: &mut Search, keep: usize) -> Found {
         catalog::search(&|with| self.get(with), search, keep)
+    }
+
+    fn place(&self) -> Option<&Path> {
+        Some(&self.run.path)
     }
 
     fn taken(&self) -> u64 {

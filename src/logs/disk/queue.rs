@@ -82,9 +82,14 @@ impl Queue {
 
     /// Numbers the lines and puts them in. Does not wait: [`Queue::poll_room`] does.
     pub fn push(&self, origin: Origin, batch: &Batch) {
+        self.push_at(origin, batch, Timestamp::now);
+    }
+
+    /// The same, by another clock.
+    pub fn push_at(&self, origin: Origin, batch: &Batch, clock: impl Fn() -> Timestamp) {
         let mut state = self.lock();
         // Under the lock, so that a later line has no lower number.
-        let time = Timestamp::now();
+        let time = clock();
         state.latest = state.latest.max(time);
         let lines = batch.len() as u64;
         let ordinal = state.ordinals.entry(origin.run.instance).or_insert(0);

@@ -184,7 +184,7 @@ pub(super) fn begin(folder: &Path, record: &RunRecord) -> io::Result<NewRun> {
             .open(path.join(name))
     };
     let lock = create("lock")?;
-    flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+    take(&lock)?;
     let head = create("head")?;
     let text = serde_json::to_vec(record).map_err(io::Error::other)?;
     io::Write::write_all(&mut create("run.json")?, &text)?;
@@ -194,6 +194,20 @@ pub(super) fn begin(folder: &Path, record: &RunRecord) -> io::Result<NewRun> {
         lock,
         head,
     })
+}
+
+/// A reader that looks whether the run goes on holds its lock for a moment.
+fn take(lock: &File) -> io::Result<()> {
+    let mut tries = 0;
+    loop {
+        match flock(lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) if tries < 100 => {
+                tries += 1;
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            result => return Ok(result?),
+        }
+    }
 }
 
 /// The runs before the one that is written, for the budget.

@@ -122,6 +122,11 @@ impl Segment {
         let _ = std::fs::remove_file(text_path(&self.path));
     }
 
+    /// The record of that number.
+    pub fn record(&self, number: u64) -> Option<Record> {
+        self.read_record(number, &mut Window::default())
+    }
+
     fn read_record(&self, number: u64, window: &mut Window) -> Option<Record> {
         let at = (number + 1) * SIZE_U64;
         let bytes = window.get(&self.index, at, SIZE, SIZE * 64)?;

@@ -272,6 +272,40 @@ fn a_disk_that_stands_still_stops_nobody_and_is_counted() {
     let _ = &mut context;
 }
 
+#[test]
+fn a_clock_that_is_set_back_hides_no_line_and_keeps_the_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = begin(dir.path(), 1 << 30);
+    let begun = Timestamp::now();
+    let at = |minutes: i64| begun + jiff::SignedDuration::from_mins(minutes);
+    for (text, minutes) in [("a", 0), ("b", 10), ("c", -50), ("d", -40), ("e", 20)] {
+        let batch = Batch::of(text.as_bytes(), Cut::Newline);
+        let origin = origin(1, 1, Stream::Stdout);
+        store.shared.queue.push_at(origin, &batch, || at(minutes));
+        settle(&store);
+    }
+    assert!(store.finish(Duration::from_secs(60)).is_empty());
+    let archive = only(dir.path());
+    for source in [&store as &dyn LogSource, &archive] {
+        assert_eq!(texts(&all(source).0), ["a", "b", "c", "d", "e"]);
+        // From the first line that came then: those that came after it are shown, whatever
+        // the clock said.
+        let mut cursor = source.cursor(Selection::All, Start::Time(at(5)));
+        assert_eq!(
+            texts(&source.read(&mut cursor, 9).lines),
+            ["b", "c", "d", "e"]
+        );
+        let mut cursor = source.cursor(Selection::All, Start::Time(at(15)));
+        assert_eq!(texts(&source.read(&mut cursor, 9).lines), ["e"]);
+        let cursor = source.cursor(Selection::All, Start::Oldest);
+        let any = crate::logs::Pattern::regex(".", false).unwrap();
+        let mut search = Search::new(any, crate::logs::Direction::Forward, cursor);
+        search.filter.until = Some(at(-30));
+        let found = source.search(&mut search, 9);
+        assert_eq!(found.matched, 2, "c and d");
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Write(u32, Stream, Vec<u8>),

@@ -50,6 +50,8 @@ pub struct Writer {
     pub head: File,
     /// Bytes on disk for all runs together.
     pub budget: u64,
+    /// Bytes that the disk had to give when the run began.
+    pub free: u64,
     pub runs: Runs,
     pub copies: Copies,
     pub files: HashMap<InstanceId, UnitWriter>,
@@ -324,9 +326,10 @@ impl Writer {
         }
     }
 
-    /// In bytes: so that what is evicted at once is a small part of the budget.
+    /// In bytes: so that what is evicted at once is a small part of the budget, or of the disk
+    /// where that is smaller.
     fn segment_size(&self) -> u64 {
-        (self.budget / 32).clamp(16 << 10, 64 << 20)
+        (self.budget.min(self.free) / 32).clamp(16 << 10, 64 << 20)
     }
 
     /// Deletes what is oldest until the budget is kept, or once if the disk is full. `true`:
@@ -389,12 +392,30 @@ impl Writer {
             let (Some(segment), true) = (&files.segment, files.written < end) else {
                 continue;
             };
-            let at = SIZE_U64 * (files.places - segment.head.base + 1);
-            let gap = super::gap(instance, files.written, end, *self.shared.head.borrow());
-            let _ = segment.index.write_all_at(&record::write(&gap), at);
+            say_lost(segment, instance, files, end, *self.shared.head.borrow());
         }
         let troubles = self.copies.troubles();
         lock(&self.shared.troubles).extend(troubles);
+    }
+}
+
+/// Writes down that the last lines of an instance are lost. Where there is no room for it, it
+/// takes the place of the last lines that are not.
+fn say_lost(segment: &Segment, instance: InstanceId, files: &UnitWriter, end: u64, head: u64) {
+    let mut from = files.written;
+    let mut number = files.places - segment.head.base;
+    loop {
+        let gap = super::gap(instance, from, end, head);
+        let at = SIZE_U64 * (number + 1);
+        if segment.index.write_all_at(&record::write(&gap), at).is_ok() {
+            // What stood behind it is part of it.
+            let _ = segment.index.set_len(at + SIZE_U64);
+            return;
+        }
+        let Some(before) = number.checked_sub(1).and_then(|last| segment.record(last)) else {
+            return;
+        };
+        (from, number) = (before.ordinal, number - 1);
     }
 }
 

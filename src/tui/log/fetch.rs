@@ -1,4 +1,4 @@
-//! Lines for a pane, out of a source that is read forward.
+//! Lines for a pane, out of a source that is read from any place.
 
 use std::sync::Arc;
 
@@ -42,8 +42,7 @@ pub struct Fetched {
     pub at_end: bool,
 }
 
-/// Gets the lines. Takes time with the distance from the end of the log, not with its
-/// length.
+/// Gets the lines. Takes time with their number, not with that of all.
 #[must_use]
 pub fn fetch(source: &dyn LogSource, request: &Request) -> Fetched {
     let (mut lines, at_start, at_end) = match request.want {
@@ -73,7 +72,6 @@ pub fn fetch(source: &dyn LogSource, request: &Request) -> Fetched {
     }
 }
 
-/// Goes back from the end, further each time, until the place is behind it.
 fn around(
     source: &dyn LogSource,
     request: &Request,
@@ -81,42 +79,30 @@ fn around(
     before: usize,
     after: usize,
 ) -> (Vec<LogLine>, bool, bool) {
-    /// Lines taken from the source at once on the way to the place.
-    const PAGE: usize = 4096;
-    let mut back = before + after;
-    loop {
-        let mut cursor = source.cursor(request.selection.clone(), Start::Last(back));
-        let mut kept: Vec<LogLine> = Vec::new();
-        let (mut total, mut at_end) = (0, false);
-        loop {
-            let page = source.read(&mut cursor, PAGE);
-            if page.lines.is_empty() {
-                at_end = true;
-                break;
-            }
-            total += page.lines.len();
-            kept.extend(page.lines);
-            let split = kept.partition_point(|line| line.seq < seq);
-            kept.drain(..split.saturating_sub(before));
-            let split = split.min(before);
-            if kept.len() > split + after {
-                kept.truncate(split + after);
-                break;
-            }
+    let mut forward = source.cursor(request.selection.clone(), Start::Seq(seq));
+    let mut back = forward.clone();
+    let mut lines: Vec<LogLine> = Vec::new();
+    let mut at_start = false;
+    while lines.len() < before {
+        let page = source.read_back(&mut back, before - lines.len());
+        if page.lines.is_empty() {
+            at_start = true;
+            break;
         }
-        let mut oldest = source.cursor(request.selection.clone(), Start::Oldest);
-        let oldest = source.read(&mut oldest, 1).lines;
-        let at_start = match (kept.first(), oldest.first()) {
-            (Some(first), Some(oldest)) => first.seq <= oldest.seq,
-            (None, _) | (_, None) => true,
-        };
-        let earlier = kept.partition_point(|line| line.seq < seq);
-        // Whatever the source makes of it: this always ends.
-        if earlier >= before || at_start || back > total.saturating_mul(64).max(1 << 24) {
-            return (kept, at_start, at_end);
-        }
-        back *= 4;
+        lines.splice(0..0, page.lines);
     }
+    let at_start = at_start || source.read_back(&mut back, 1).lines.is_empty();
+    let (mut rest, mut at_end) = (after, false);
+    while rest > 0 {
+        let page = source.read(&mut forward, rest);
+        if page.lines.is_empty() {
+            at_end = true;
+            break;
+        }
+        rest = rest.saturating_sub(page.lines.len());
+        lines.extend(page.lines);
+    }
+    (lines, at_start, at_end)
 }
 
 #[cfg(test)]
