@@ -75,6 +75,7 @@ pub enum Command {
     Reload(running::Reload),
     Timeline(running::Timeline),
     Init(Init),
+    Doctor(Doctor),
     Check(Check),
     Convert(Convert),
     /// Show the file as pk understands it: merged, filled in, secrets masked.
@@ -217,6 +218,26 @@ pub struct Init {
     /// Print it, and write nothing.
     #[arg(long)]
     pub print: bool,
+}
+
+/// Say what pk finds on this machine: how processes are held and why, which limits can be
+/// enforced, what else is short or in the way.
+///
+/// Exit codes: 0 nothing is bad; 1 something is.
+#[derive(Clone, Debug, Args)]
+pub struct Doctor {
+    /// Write all of it to FILE, for who is to help: also the file as pk understands it, the
+    /// state of the stack and its last lines. Secrets are masked.
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
+    /// In which form.
+    #[arg(
+        long,
+        value_name = "FORM",
+        default_value = "text",
+        conflicts_with = "bundle"
+    )]
+    pub output: running::Form,
 }
 
 /// Write a process-compose file or a Procfile as pk.yaml.

@@ -18,6 +18,7 @@ pub mod style;
 
 mod convert;
 mod dashboard;
+mod doctor;
 mod explain;
 mod face_config;
 mod foreign;
@@ -88,6 +89,7 @@ fn run(cli: &Cli, output: &Output) -> End {
         Command::Up(up) => live::up(place, up, output),
         Command::Run(run) => live::run(place, run, output),
         Command::Init(args) => init::init(place, args, output),
+        Command::Doctor(args) => doctor::doctor(place, args, output),
         Command::Check(args) => inspect::check(place, &args.foreign, output),
         Command::Convert(args) => convert::convert(place, args, output),
         Command::Config(config) => inspect::config(place, config.output, output),

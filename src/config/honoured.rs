@@ -48,7 +48,6 @@ pub(super) fn collect(unit: &Arc<str>, raw: &RawUnit, cx: &Cx<'_>, out: &mut Vec
         }
     };
     add("schedule", raw.schedule.as_ref().map(|f| f.key));
-    add("on", raw.on.as_ref().map(|f| f.key));
     let foreground = raw.foreground.as_ref().filter(|flag| flag.0);
     add("foreground", foreground.map(|f| f.key));
     for (role, probe) in [

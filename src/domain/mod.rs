@@ -25,6 +25,7 @@ pub mod exit;
 pub mod explain;
 pub mod graph;
 pub mod health;
+pub mod hook;
 pub mod id;
 pub mod keys;
 pub mod listening;

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::deadlines::Deadlines;
 use super::handle::{Answered, Handle};
+use super::hooks::Pending;
 use super::host::Host;
 use super::live_groups::LiveGroups;
 use super::publisher::Publisher;
@@ -21,6 +22,7 @@ use crate::domain::admission::{Answer, Denial};
 use crate::domain::change::{Change, What};
 use crate::domain::effect::Effect;
 use crate::domain::event::{Command, CommandId, Event, Fact};
+use crate::domain::hook;
 use crate::domain::id::{RunId, UnitName};
 use crate::domain::plan::Plan;
 use crate::domain::set::UnitSet;
@@ -62,6 +64,7 @@ pub(super) fn spawn<H: Host>(
         recorder: publisher.recorder(),
         groups: LiveGroups::default(),
         beside: None,
+        hooks: Pending::default(),
     };
     let event_loop = EventLoop {
         set,
@@ -221,12 +224,37 @@ impl<H: Host> EventLoop<H> {
                         let _ = reply.send(Answered { answer, revision });
                     }
                 }
-                Effect::Publish(change) => self.publisher.change(change),
+                Effect::Publish(change) => {
+                    self.follow_with_hooks(&change);
+                    self.publisher.change(change);
+                }
                 Effect::Finish(_) => self.finished = true,
             }
         }
         // Emptied, and of use to the next step.
         self.effects = effects;
+    }
+
+    fn follow_with_hooks(&mut self, change: &Change) {
+        let What::Unit {
+            instance,
+            name,
+            change,
+        } = &change.what
+        else {
+            return;
+        };
+        let Some(machine) = self.set.machine(*instance) else {
+            return;
+        };
+        let spec = machine.spec();
+        if !spec.on.is_empty()
+            && let Some(moment) = hook::moment(change, spec)
+        {
+            let (instance, attempt) = (*instance, machine.attempt());
+            self.host
+                .hook(RunId { instance, attempt }, name, spec, moment);
+        }
     }
 
     fn publish_plan(&self) {

@@ -6,6 +6,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::event_loop::Incoming;
 use super::exec::Beside;
+use super::hooks::Pending;
 use super::live_groups::LiveGroups;
 use super::stats::Looking;
 use super::terminal::Terminals;
@@ -51,6 +52,7 @@ pub struct Handle {
     pub(super) groups: LiveGroups,
     /// `None`: nothing is real.
     pub(super) beside: Option<Beside>,
+    pub(super) hooks: Pending,
 }
 
 impl Handle {
@@ -141,6 +143,11 @@ impl Handle {
             Some(beside) => beside.enter(view, &spec, pid, self.snapshots()),
             None => Err("it cannot be entered".to_owned()),
         }
+    }
+
+    /// Waits until no command of `on` runs or is to run.
+    pub async fn hooks_done(&self) {
+        self.hooks.none().await;
     }
 
     /// What the units' terminals show, and the way to type for them.

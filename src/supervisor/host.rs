@@ -9,10 +9,12 @@ use tokio::sync::mpsc;
 
 use super::build::Builds;
 use super::event_loop::Incoming;
+use super::hooks::Hooks;
 use super::runner::{self, Ask, Tools};
 use crate::contain::Scope as ContainScope;
 use crate::domain::effect::Scope;
 use crate::domain::event::ProbeRole;
+use crate::domain::hook::Moment;
 use crate::domain::id::{RunId, UnitName};
 use crate::domain::signal::Signal;
 use crate::domain::spec::{Command, UnitSpec};
@@ -34,6 +36,7 @@ pub(super) trait Host: Send + 'static {
     fn unwatch(&mut self, unit: &UnitName);
     fn build(&mut self, unit: &UnitName, number: u64, run: RunId, spec: &Arc<UnitSpec>);
     fn cancel_build(&mut self, unit: &UnitName, number: u64);
+    fn hook(&mut self, run: RunId, name: &UnitName, spec: &UnitSpec, moment: Moment);
     /// The run is over: nothing is asked of it any more.
     fn forget(&mut self, run: RunId);
 }
@@ -45,6 +48,7 @@ pub(super) struct Runners {
     runs: HashMap<RunId, mpsc::UnboundedSender<Ask>>,
     watcher: Watcher,
     builds: Builds,
+    hooks: Hooks,
 }
 
 impl Runners {
@@ -62,6 +66,7 @@ impl Runners {
             });
         });
         Self {
+            hooks: Hooks::new(Arc::clone(&tools)),
             builds: Builds::new(inbox.clone(), Arc::clone(&tools)),
             inbox,
             tools,
@@ -140,6 +145,10 @@ impl Host for Runners {
 
     fn cancel_build(&mut self, unit: &UnitName, number: u64) {
         self.builds.cancel(unit, number);
+    }
+
+    fn hook(&mut self, run: RunId, name: &UnitName, spec: &UnitSpec, moment: Moment) {
+        self.hooks.run(run, name, spec, moment);
     }
 
     fn forget(&mut self, run: RunId) {

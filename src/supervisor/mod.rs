@@ -21,6 +21,7 @@ mod event_loop;
 mod exec;
 mod freshness;
 mod handle;
+mod hooks;
 mod host;
 mod listening;
 mod live_groups;
@@ -50,6 +51,7 @@ use crate::watch::Watcher;
 pub use crate::watch::{Backend, Ignored, PathStatus, UnitWatch, Why, WhyUnit};
 use exec::Beside;
 pub use handle::{Answered, Gone, Handle};
+use hooks::Pending;
 use host::Runners;
 use live_groups::LiveGroups;
 pub use ports::AutoPorts;
@@ -86,7 +88,9 @@ pub fn start(mut settings: Settings) -> Handle {
         folder: settings.folder,
         groups: LiveGroups::default(),
         terminals: Terminals::default(),
+        hooks: Pending::default(),
     });
+    let hooks = tools.hooks.clone();
     let beside = Beside {
         tools: Arc::clone(&tools),
         runtime: tokio::runtime::Handle::current(),
@@ -96,6 +100,7 @@ pub fn start(mut settings: Settings) -> Handle {
     handle.terminals = terminals;
     handle.groups = groups.clone();
     handle.beside = Some(beside);
+    handle.hooks = hooks;
     let looking = handle.looking.clone();
     tokio::spawn(looking.sample(groups, handle.started, handle.snapshots()));
     handle

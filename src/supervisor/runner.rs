@@ -25,6 +25,7 @@ use tokio::time::{Instant, timeout};
 
 use super::event_loop::{Incoming, report};
 use super::freshness::{self, Freshness};
+use super::hooks::Pending;
 use super::live_groups::{LiveGroups, LiveRun};
 use super::streams::Streams;
 use super::terminal::{Input, Terminals};
@@ -52,6 +53,7 @@ pub(super) struct Tools {
     pub folder: PathBuf,
     pub groups: LiveGroups,
     pub terminals: Terminals,
+    pub hooks: Pending,
 }
 
 /// What a runner is asked.

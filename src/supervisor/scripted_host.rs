@@ -12,6 +12,7 @@ use super::host::Host;
 use crate::domain::effect::Scope;
 use crate::domain::event::{Fact, ProbeResult, ProbeRole};
 use crate::domain::exit::ExitStatus;
+use crate::domain::hook::Moment;
 use crate::domain::id::{RunId, UnitName};
 use crate::domain::outcome::RunStatus;
 use crate::domain::signal::Signal;
@@ -156,6 +157,10 @@ impl Host for ScriptedHost {
     fn build(&mut self, _unit: &UnitName, _number: u64, _run: RunId, _spec: &Arc<UnitSpec>) {}
 
     fn cancel_build(&mut self, _unit: &UnitName, _number: u64) {}
+
+    fn hook(&mut self, run: RunId, _name: &UnitName, _spec: &UnitSpec, moment: Moment) {
+        self.note(moment.kind.name(), run);
+    }
 
     fn forget(&mut self, run: RunId) {
         self.runs.remove(&run);

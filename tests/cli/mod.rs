@@ -1,5 +1,6 @@
 //! The commands that start nothing, and the arguments of all.
 
 mod arguments;
+mod doctor;
 mod init;
 mod inspect;

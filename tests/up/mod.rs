@@ -4,6 +4,7 @@ mod bounds;
 mod ends;
 mod failures;
 mod hardship;
+mod hooks;
 mod hung;
 mod kept;
 mod order;

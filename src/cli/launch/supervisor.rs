@@ -31,6 +31,9 @@ const STRAYS: Duration = Duration::from_millis(100);
 /// How long what was left after all units had ended may take to die.
 const LAST: Duration = Duration::from_secs(2);
 
+/// How long commands of `on` may take that run when the stack has ended.
+const HOOKS: Duration = Duration::from_secs(5);
+
 /// The exit code that a panic gives.
 const PANICKED: i32 = 101;
 
@@ -185,7 +188,11 @@ async fn watch(
     let mut judged = false;
     let mut over = std::pin::pin!(async move {
         let last = snapshots.wait_for(|last| last.verdict.is_some()).await;
-        last.is_ok()
+        let judged = last.is_ok();
+        drop(last);
+        // What follows the end of the last unit is part of it.
+        let _ = tokio::time::timeout(HOOKS, handle.hooks_done()).await;
+        judged
     });
     let mut lease = std::pin::pin!(leased.ended());
     let mut guard = std::pin::pin!(supervised.guard_gone());
