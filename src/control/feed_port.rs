@@ -16,6 +16,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
@@ -47,6 +48,9 @@ const HISTORY: usize = 10_000;
 
 /// How often a face gets a turn to take a change.
 const TURNS: usize = 16;
+
+/// How long a face that shows every line may take to take a change.
+const WRITING: Duration = Duration::from_secs(1);
 
 /// How many lines are brought before the face has taken them, if it is to set the pace.
 const AHEAD: u64 = 16_384;
@@ -287,6 +291,14 @@ impl Sinks {
                 break;
             }
             tokio::task::yield_now().await;
+        }
+        // One that shows every line may just be writing what came before.
+        let until = tokio::time::Instant::now() + WRITING;
+        while self.logs.sets_the_pace.load(Ordering::Relaxed)
+            && !self.changes.is_empty()
+            && tokio::time::Instant::now() < until
+        {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 
