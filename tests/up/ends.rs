@@ -31,6 +31,27 @@ fn ctrl_c_is_heard_after_a_quiet_while() {
     pk.wait().assert_code(130);
 }
 
+/// Nobody has to look for processes by hand: the second Ctrl-C ends also what does not answer.
+#[test]
+fn a_supervisor_that_does_not_answer_is_ended_by_the_second_ctrl_c() {
+    let yaml = "services:\n  web: {command: 'echo here; exec sleep 1000'}\n";
+    let pk = Pk::stack(yaml, ["up"]).start();
+    pk.wait_for("web | here");
+    let (_guard, supervisor) = pk.guard_and_supervisor();
+    rustix::process::kill_process(supervisor, Signal::STOP).unwrap();
+    pk.signal(Signal::INT);
+    // Two signals that come at once are one.
+    let began = std::time::Instant::now();
+    while began.elapsed() < std::time::Duration::from_millis(200) {
+        std::thread::yield_now();
+    }
+    pk.signal(Signal::INT);
+    let ended = pk.wait();
+    ended.assert_code(1);
+    let said = "the supervisor of the stack was ended by SIGKILL; all that it ran was ended";
+    assert!(ended.stderr().contains(said), "{ended}");
+}
+
 #[test]
 fn ci_ends_when_all_is_done_and_ready() {
     let yaml = "\

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::asking::Asking;
 use super::lease::{Lease, Word};
 use super::{Held, Stack, launch, panic_if_told};
 use crate::cli::dashboard::Dashboard;
@@ -17,7 +18,7 @@ use crate::cli::plain::{Face, Printer, Progress, Story, TaskOutput, WriteError, 
 use crate::cli::signals::Signals;
 use crate::contain::{Guarded, Parting};
 use crate::control::{ControlPort, FeedPort, LineWay};
-use crate::domain::event::{Command, Shutdown, ShutdownCause};
+use crate::domain::event::ShutdownCause;
 use crate::domain::id::UnitName;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
@@ -151,7 +152,7 @@ fn show(held: Held, dashboard: Option<Dashboard>, task: Option<&str>, output: &O
         if let Some(dashboard) = dashboard {
             let watched = Watched { plan, units };
             return Ok(watched
-                .on(dashboard, port, &mut lease, signals, output)
+                .on(dashboard, port, (&mut lease, &guarded), signals, output)
                 .await);
         }
         let port = port.paced();
@@ -178,7 +179,7 @@ fn show(held: Held, dashboard: Option<Dashboard>, task: Option<&str>, output: &O
         let shared = Arc::clone(&progress);
         let face = Face::attach(&port, plan, units, look, printer, task, shared);
         Ok(tokio::select! {
-            followed = follow(&port, &mut lease, face, opening, signals, &progress) => followed,
+            followed = follow(&port, (&mut lease, &guarded), face, opening, signals, &progress) => followed,
             () = panic_if_told("face") => return Err(None),
         })
     });
@@ -264,19 +265,20 @@ fn part(
 /// Shows the stack and passes signals on until it has ended and all is shown.
 async fn follow(
     port: &dyn ControlPort,
-    lease: &mut Lease,
+    (lease, guarded): (&mut Lease, &Guarded),
     face: Face,
     opening: Vec<String>,
     mut signals: Signals,
     progress: &Progress,
 ) -> Followed {
     let mut shown = std::pin::pin!(face.show(&opening));
-    let (mut showing, mut asked) = (true, false);
+    let mut showing = true;
+    let mut asking = Asking::new(port);
     let mut unwritable = None;
     let mut heard = Heard::default();
     while showing || !heard.over {
         let over = heard.over;
-        let stopped = asked || heard.ended.as_ref().is_some_and(is_stopped);
+        let stopped = asking.has_asked() || heard.ended.as_ref().is_some_and(is_stopped);
         tokio::select! {
             result = &mut shown, if showing => {
                 showing = false;
@@ -290,8 +292,7 @@ async fn follow(
                 };
                 if !over {
                     // Nobody would see the stack run.
-                    ask(port, Shutdown::Graceful, cause).await;
-                    asked = true;
+                    asking.stop(cause);
                 }
             }
             word = lease.next(), if !over => heard.take(word),
@@ -302,10 +303,9 @@ async fn follow(
                     // All that is left is to print, to somebody who wants to leave.
                     break;
                 }
-                let how = if asked { Shutdown::Now } else { Shutdown::Graceful };
-                asked = true;
-                ask(port, how, ShutdownCause::Signal(signal)).await;
+                asking.signal(signal);
             }
+            () = asking.overdue(), if !over => guarded.kill_supervisor(),
         }
     }
     let Heard { ended, panics, .. } = heard;
@@ -334,7 +334,7 @@ impl Watched {
         self,
         dashboard: Dashboard,
         port: FeedPort,
-        lease: &mut Lease,
+        (lease, guarded): (&mut Lease, &Guarded),
         mut signals: Signals,
         output: &Output,
     ) -> Followed {
@@ -350,18 +350,18 @@ impl Watched {
             }
         };
         let left = matches!(shown, Ok(Left::Detached)) && !heard.over;
+        let mut asking = Asking::new(&*port);
         if let Err(error) = &shown {
             // Nobody would see the stack run.
-            ask(&*port, Shutdown::Graceful, ShutdownCause::Requested).await;
+            asking.stop(ShutdownCause::Requested);
             let what = format!("cannot show the dashboard: {}", reason(error));
             output.error(&what, Some("`--no-tui` does without it"));
         }
         while !left && !heard.over {
             tokio::select! {
                 word = lease.next() => heard.take(word),
-                signal = signals.next() => {
-                    ask(&*port, Shutdown::Now, ShutdownCause::Signal(signal)).await;
-                }
+                signal = signals.next() => asking.kill(signal),
+                () = asking.overdue() => guarded.kill_supervisor(),
             }
         }
         if !left {
@@ -416,9 +416,4 @@ impl Heard {
 /// Whether the stack was stopped, by whomever.
 fn is_stopped(ended: &Ended) -> bool {
     ended.verdict.cause.is_some()
-}
-
-async fn ask(port: &dyn ControlPort, how: Shutdown, cause: ShutdownCause) {
-    // A refusal means that it stops already, an error that it has.
-    let _ = port.command(Command::Shutdown(how, cause)).await;
 }

@@ -15,6 +15,7 @@
 //!
 //! This module owns who does what when one of the three ends. It decides nothing of units.
 
+mod asking;
 mod background;
 mod face;
 mod lease;

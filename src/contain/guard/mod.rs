@@ -56,7 +56,8 @@ use rustix::process::{
     setsid, waitid,
 };
 
-use super::sys;
+use super::{census, sys};
+use crate::domain::signal::Signal;
 use terminal::Terminal;
 use watch::Watch;
 
@@ -164,6 +165,24 @@ impl Guarded {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.guard.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// SIGKILL to the supervisor. Its guard ends what it ran, and then itself.
+    pub fn kill_supervisor(&self) {
+        let guard = self.guard.as_raw_nonzero();
+        let children = std::fs::read_to_string(format!("/proc/{guard}/task/{guard}/children"));
+        let children = children.unwrap_or_default();
+        let pids = children.split_ascii_whitespace();
+        for pid in pids.filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
+            let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
+                continue;
+            };
+            // The number may have been given anew before the pidfd was opened.
+            let parent = census::row(pid).map(|row| row.parent);
+            if parent == Some(guard.get()) {
+                let _ = sys::signal_pidfd(pidfd.as_fd(), Signal::KILL);
+            }
+        }
     }
 
     /// Lets guard and supervisor go on by themselves: they outlive this process.
