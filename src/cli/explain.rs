@@ -6,8 +6,9 @@ use super::output::Output;
 use super::plain::waits;
 use super::wrap::wrap;
 use super::{stack, words};
-use crate::config::suggest;
+use crate::config::{self, suggest};
 use crate::domain::event::ProbeRole;
+use crate::domain::known::Known;
 use crate::domain::plan::Plan;
 use crate::domain::secret::masked;
 use crate::domain::spec::{Lifetime, UnitKind, UnitSpec};
@@ -19,12 +20,13 @@ pub fn explain(place: &Place, unit: Option<&str>, output: &Output) -> End {
         Err(end) => return end,
     };
     let plan = &loaded.plan;
+    let known = config::known_secrets(plan);
     let Some(name) = unit else {
         let all: Vec<String> = plan.units().iter().map(|spec| render(spec, plan)).collect();
-        return output.print(&all.join("\n"));
+        return output.print(&known.mask(&all.join("\n")));
     };
     match plan.get(name) {
-        Some(spec) => output.print(&render(spec, plan)),
+        Some(spec) => output.print(&known.mask(&render(spec, plan))),
         None => {
             let names = plan.units().iter().map(|unit| unit.name.as_str());
             let help = suggest::did_you_mean(name, names);
@@ -74,7 +76,7 @@ pub fn render(spec: &UnitSpec, plan: &Plan) -> String {
     if !needed_by.is_empty() {
         page.row("needed by", &needed_by.join(", "));
     }
-    page.0
+    Known::of([spec]).mask(&page.0).into_owned()
 }
 
 /// `a service`, `a task, not started by itself`.

@@ -58,7 +58,7 @@ pub use context::PortPicker;
 pub use diagnostic::{Diagnostic, Kind, Report, Severity};
 use foreign::{EnvCommand, Foreign, Format, Read};
 pub use honoured::Unhonoured;
-pub use render::{to_json, to_yaml};
+pub use render::{known_secrets, to_json, to_yaml};
 pub use schema::schema;
 use source::Sources;
 

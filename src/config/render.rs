@@ -1,8 +1,11 @@
 //! Shows a resolved configuration, close to the file's own form, with secrets masked.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::domain::known::Known;
 use crate::domain::plan::Plan;
 use crate::domain::secret;
 use crate::domain::spec::{
@@ -22,6 +25,10 @@ pub fn to_json(plan: &Plan) -> Value {
         };
         table.insert(spec.name.to_string(), unit(spec));
     }
+    let known = known_secrets(plan);
+    for unit in services.values_mut().chain(tasks.values_mut()) {
+        mask_known(unit, &known);
+    }
     let mut out = Map::new();
     out.insert("name".to_owned(), plan.name().into());
     for (key, table) in [("services", services), ("tasks", tasks)] {
@@ -30,6 +37,19 @@ pub fn to_json(plan: &Plan) -> Value {
         }
     }
     Value::Object(out)
+}
+
+/// The secrets that the variables of the units and of this process hold.
+#[must_use]
+pub fn known_secrets(plan: &Plan) -> Known {
+    let mut known = Known::of(plan.units().iter().map(AsRef::as_ref));
+    // What a file takes over from pk's own environment may be in no unit's.
+    let own: Vec<_> = std::env::vars_os().collect();
+    let own = own
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
+    known.add(own);
+    known
 }
 
 /// The same as YAML, which pk reads again as it is: a `$` that would be replaced is doubled.
@@ -250,6 +270,19 @@ fn dependencies(spec: &UnitSpec) -> Value {
         (dependency.unit.to_string(), value)
     });
     Value::Object(entries.collect())
+}
+
+fn mask_known(value: &mut Value, known: &Known) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(masked) = known.mask(text) {
+                *text = masked;
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| mask_known(value, known)),
+        Value::Object(map) => map.values_mut().for_each(|value| mask_known(value, known)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 fn mask_headers(headers: &mut Map<String, Value>) {

@@ -28,6 +28,7 @@ pub mod health;
 pub mod hook;
 pub mod id;
 pub mod keys;
+pub mod known;
 pub mod listening;
 pub mod machine;
 pub mod outcome;

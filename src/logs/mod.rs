@@ -36,7 +36,7 @@ pub use disk::{
 };
 pub use level::Level;
 pub use line::{Cut, Extent, Gap, LogLine, OpenLine, Origin, Page, Stream};
-pub use mask::{MIN_SECRET, Masks, is_maskable};
+pub use mask::Masks;
 pub use memory::MemoryStore;
 pub use pattern::Pattern;
 pub use pump::{PumpEnd, Pumps, pump};

@@ -4,9 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
 use crate::domain::id::UnitName;
-use crate::domain::secret::is_secret_name;
+use crate::domain::known::is_known_secret;
 use crate::domain::spec::{Program, UnitSpec};
-use crate::logs::{Masks, PlainCopy, UnitLog, is_maskable};
+use crate::logs::{Masks, PlainCopy, UnitLog};
 
 /// When `logs.file` is rotated, unless the file says otherwise; in bytes.
 const MAX_SIZE: u64 = 100 << 20;
@@ -27,9 +27,7 @@ pub(super) fn unit_log(
     let mut secrets = Vec::new();
     let mut add = |name: &OsStr, value: &OsStr| {
         if let (Some(name), Some(value)) = (name.to_str(), value.to_str())
-            && is_secret_name(name)
-            && !names_a_place(name)
-            && is_maskable(value)
+            && is_known_secret(name, value)
         {
             secrets.push(value.to_owned());
         }
@@ -59,12 +57,4 @@ pub(super) fn unit_log(
         masks: (!masks.is_empty()).then(|| Arc::new(masks)),
         copy,
     })
-}
-
-/// Where a secret is, which is none: `SSH_AUTH_SOCK`, `PASSWORD_FILE`.
-fn names_a_place(name: &str) -> bool {
-    let last = name.rsplit('_').next().unwrap_or_default();
-    ["SOCK", "FILE", "PATH", "DIR", "URL", "HOST"]
-        .iter()
-        .any(|place| last.eq_ignore_ascii_case(place))
 }

@@ -9,6 +9,7 @@ use pk::domain::spec::{
 };
 
 use super::Project;
+use crate::harness::Pk;
 
 fn load(text: &str) -> Loaded {
     load_project(&Project::of(text))
@@ -333,4 +334,27 @@ fn the_shell_is_bash_where_there_is_one() {
     let path = format!("/nowhere:{}", project.path().join("bin").display());
     project.environment.insert("PATH".into(), path);
     assert_eq!(shell(&project), "bash");
+}
+
+/// Also where it is put together with something else, or stands where none is expected.
+#[test]
+fn a_secret_is_masked_wherever_it_is_interpolated() {
+    let yaml = "\
+services:
+  a: {command: x, environment: {DB_PASSWORD: '${PW_7}', X: '${PW_7}', Y: 'pre-${PW_7}-post'}}
+  b: {command: x, working_dir: '/tmp/${OWN_TOKEN}', description: 'uses ${PW_7}'}
+";
+    for args in [
+        vec!["config"],
+        vec!["config", "--output", "json"],
+        vec!["explain"],
+    ] {
+        let ended = Pk::stack(yaml, args)
+            .env("PW_7", "hunter2envfile")
+            .env("OWN_TOKEN", "tok-12345678")
+            .run();
+        assert!(ended.stdout().contains("********"), "{ended}");
+        assert!(!ended.stdout().contains("hunter2"), "{ended}");
+        assert!(!ended.stdout().contains("tok-1234"), "{ended}");
+    }
 }
