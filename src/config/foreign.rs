@@ -102,14 +102,23 @@ const KEYS: [&str; 17] = [
 
 /// Whether the top of the file names `processes`, as no other file does.
 pub(super) fn has_processes(path: &Path) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|text| has_top_key(&text, &KEYS[..1]))
+    text_of(path).is_some_and(|text| has_top_key(&text, &KEYS[..1]))
 }
 
 fn is_process_compose(path: &Path) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|text| {
+    text_of(path).is_some_and(|text| {
         has_top_key(&text, &KEYS[..1])
             || (has_top_key(&text, &KEYS) && !has_top_key(&text, &["services", "tasks", "include"]))
     })
+}
+
+/// For a look that costs nothing: a pipe (`-f <(generate)`) can be read but once, and is then
+/// pk's own file; so is one that no person wrote by hand.
+fn text_of(path: &Path) -> Option<String> {
+    const MOST: u64 = 16 << 20;
+    let known = std::fs::metadata(path).ok()?;
+    let fits = known.is_file() && known.len() <= MOST;
+    fits.then(|| std::fs::read_to_string(path).ok()).flatten()
 }
 
 /// Looks at the text alone, which need not be YAML before it is expanded.

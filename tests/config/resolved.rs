@@ -358,3 +358,20 @@ services:
         assert!(!ended.stdout().contains("tok-1234"), "{ended}");
     }
 }
+
+/// What a program makes up as it goes can be read only once.
+#[test]
+fn a_file_may_be_a_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "\"$0\" check -f <(printf 'services:\\n  a: {command: x}\\n')";
+    if !std::path::Path::new("/bin/bash").exists() {
+        eprintln!("NOT RUN: it needs bash");
+        return;
+    }
+    let output = std::process::Command::new("/bin/bash")
+        .args(["-c", script, env!("CARGO_BIN_EXE_pk")])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
