@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::health::Readiness;
 use super::machine::Machine;
-use super::outcome::Outcome;
+use super::outcome::{Failure, Outcome};
 use super::phase::{Phase, PhaseName, Stop};
 use super::snapshot::{Snapshot, UnitView, Wait, WaitFor, WatchView};
 use super::spec::Condition;
@@ -34,6 +34,19 @@ pub fn why_hopeless(machine: &Machine, condition: Condition) -> String {
         | Phase::Reaping { .. }
         | Phase::Backoff { .. } => format!("is not {condition}"),
     }
+}
+
+/// A restart that is to come: completes "web: …".
+#[must_use]
+pub fn backoff(
+    delay: Duration,
+    restart: u32,
+    budget: Option<u32>,
+    failure: Option<&Failure>,
+) -> String {
+    let of = budget.map_or_else(String::new, |budget| format!("/{budget}"));
+    let why = failure.map_or_else(|| "it ended".to_owned(), ToString::to_string);
+    format!("restart {restart}{of} in {}: {why}", short_duration(delay))
 }
 
 /// How far a dependency is on its way to a condition.

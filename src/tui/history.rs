@@ -288,12 +288,7 @@ impl UnitHistory {
             } => {
                 self.enter(State::Backoff, at);
                 self.budget = Some((*restart, *budget));
-                let of = budget.map_or_else(String::new, |budget| format!("/{budget}"));
-                let why = failure
-                    .as_ref()
-                    .map_or_else(|| "it ended".to_owned(), ToString::to_string);
-                let delay = short_duration(*delay);
-                let text = format!("restart {restart}{of} in {delay}: {why}");
+                let text = explain::backoff(*delay, *restart, *budget, failure.as_deref());
                 Some((Tone::Warning, text))
             }
             UnitChange::Ended { outcome, ran_for } => {

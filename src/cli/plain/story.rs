@@ -314,12 +314,7 @@ impl Known {
             } => {
                 (self.running, self.ready) = (false, false);
                 (self.exit, self.failing) = (None, failure.as_deref().cloned());
-                let of = budget.map_or_else(String::new, |budget| format!("/{budget}"));
-                let why = failure
-                    .as_ref()
-                    .map_or_else(|| "it ended".to_owned(), ToString::to_string);
-                let delay = short_duration(*delay);
-                let text = format!("restart {restart}{of} in {delay}: {why}");
+                let text = explain::backoff(*delay, *restart, *budget, failure.as_deref());
                 Some((Tone::Warning, text))
             }
             UnitChange::Ended { outcome, ran_for } => {

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::reach;
 use crate::cli::args::Place;
 use crate::cli::exit::End;
 use crate::cli::output::{Output, reason};
 use crate::cli::resolve::Mistake;
-use crate::cli::stack;
-use crate::config::{discover, suggest};
+use crate::config::suggest;
 use crate::domain::id::{InstanceId, UnitName};
 use crate::logs::{Archive, FoundRun, RunRecord, RunUnit, runs, stacks};
 
@@ -21,16 +21,7 @@ pub struct Kept {
 /// The run that is meant: of the stack of this place; `number` counts from the first one, or
 /// back from the last one, which is 0. `None`: nothing is kept.
 pub fn find(place: &Place, number: Option<i64>, output: &Output) -> Result<Option<Kept>, End> {
-    let folder = stack::folder(place).map_err(|message| {
-        output.error(&message, None);
-        End::Usage
-    })?;
-    let folder = folder.canonicalize().unwrap_or(folder);
-    let file = match place.files.first() {
-        Some(file) => Some(folder.join(file)),
-        None => discover::discover(&folder).ok().map(|found| found.taken),
-    };
-    let file = file.map(|file| file.canonicalize().unwrap_or(file));
+    let (folder, file) = reach::meant_place(place, output)?;
     let all = of(&folder, file.as_deref());
     if all.is_empty() {
         return Ok(None);

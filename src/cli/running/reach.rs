@@ -39,8 +39,8 @@ pub fn all(output: &Output) -> Result<Vec<Found>, End> {
     })
 }
 
-/// The stack that is meant, if it runs. The file need not be right, nor be there.
-pub fn find(place: &Place, output: &Output) -> Result<Option<Found>, End> {
+/// The folder in which to look for a stack, and its file, where there is one.
+pub fn meant_place(place: &Place, output: &Output) -> Result<(PathBuf, Option<PathBuf>), End> {
     let folder = stack::folder(place).map_err(|message| {
         output.error(&message, None);
         End::Usage
@@ -51,6 +51,12 @@ pub fn find(place: &Place, output: &Output) -> Result<Option<Found>, End> {
         None => discover::discover(&folder).ok().map(|found| found.taken),
     };
     let file = file.map(|file| file.canonicalize().unwrap_or(file));
+    Ok((folder, file))
+}
+
+/// The stack that is meant, if it runs. The file need not be right, nor be there.
+pub fn find(place: &Place, output: &Output) -> Result<Option<Found>, End> {
+    let (folder, file) = meant_place(place, output)?;
     let all = all(output)?;
     match meant(&all, &folder, file.as_deref())[..] {
         [] => Ok(None),
