@@ -32,7 +32,7 @@ use super::sys;
 use crate::domain::signal::Signal;
 pub use discover::Refusal;
 use events::Events;
-pub use left_over::LeftOver;
+pub use left_over::{LeftOver, clear_left_overs};
 pub use scope::NoScope;
 pub(super) use stand::{LEAF, Stand};
 
