@@ -152,7 +152,7 @@ async fn live(
         }
     }
     let port = Arc::new(port);
-    let serving = control::serve_faces(stack.session, faces, record, port.clone())
+    let serving = control::serve_faces(stack.session, stack.door, faces, record, port.clone())
         .map_err(|error| cannot_run("its server", &error))?;
     leased.say(&began);
     let ended = tokio::select! {
@@ -259,6 +259,7 @@ fn opening(stack: &Stack, containment: &Containment, logs: Option<&str>) -> Vec<
         lines.push(containment.describe());
     }
     lines.extend(logs.map(str::to_owned));
+    lines.extend(stack.listening());
     let left = containment.left_over().processes;
     if left > 0 {
         let processes = if left == 1 { "process" } else { "processes" };
