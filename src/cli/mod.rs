@@ -27,6 +27,7 @@ mod graph_text;
 mod init;
 mod inspect;
 mod launch;
+mod listen;
 mod live;
 mod log_store;
 mod output;

@@ -153,7 +153,7 @@ async fn live(
         }
     }
     let port = Arc::new(port);
-    let serving = control::serve_faces(stack.session, faces, record, port.clone())
+    let serving = control::serve_faces(stack.session, stack.door, faces, record, port.clone())
         .map_err(|error| cannot_run("its server", &error))?;
     leased.say(&began);
     let ended = tokio::select! {
@@ -260,6 +260,7 @@ fn opening(stack: &Stack, containment: &Containment, logs: Option<&str>) -> Vec<
         lines.push(containment.describe());
     }
     lines.extend(logs.map(str::to_owned));
+    lines.extend(stack.listening());
     lines.extend(words::left_over(containment.left_over()));
     lines
 }
