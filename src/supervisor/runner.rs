@@ -9,6 +9,7 @@
 //! It alone holds the group, the pipes and the probes of its run. It reports, and never
 //! decides: when to signal, to kill or to stop probing it is told.
 
+mod hearing;
 mod launch;
 mod launched;
 
@@ -42,7 +43,7 @@ use crate::domain::signal::Signal;
 use crate::domain::spec::{Command, Lifetime, UnitSpec};
 use crate::domain::stop::REAP_LIMIT;
 use crate::logs::{LogStore, Origin, Stream, UnitLog};
-use crate::probe::{Prober, Surroundings};
+use crate::probe::{Hearing, Prober, Surroundings};
 
 /// What all runners share.
 #[derive(Debug)]
@@ -96,6 +97,7 @@ pub(super) fn spawn(
         replica: request::replica(name, &spec),
         ports: BTreeMap::new(),
         group: Arc::default(),
+        hearing: None,
         spec,
         tools,
         environment,
@@ -144,6 +146,8 @@ struct Runner {
     ports: BTreeMap<String, u16>,
     /// What holds it, once it is spawned.
     group: Arc<OnceLock<Arc<Group>>>,
+    /// What it says of itself, until it is spawned.
+    hearing: Option<Hearing>,
     spec: Arc<UnitSpec>,
     tools: Arc<Tools>,
     environment: Vec<(OsString, OsString)>,
@@ -184,6 +188,9 @@ impl Runner {
         if let Err(error) = self.ready_ports().await {
             return Fact::SpawnFailed { error };
         }
+        if let Err(error) = self.ready_hearing().await {
+            return Fact::SpawnFailed { error };
+        }
         if let Err(error) = self.ready_probes() {
             return Fact::SpawnFailed { error };
         }
@@ -193,6 +200,7 @@ impl Runner {
             Freshness::UpToDate(reason) => return Fact::UpToDate { reason },
             Freshness::Interrupted(error) => return Fact::SpawnFailed { error },
         }
+        self.add_hearing();
         let (group, mut running) = match self.execute().await {
             Ok(spawned) => spawned,
             Err(error) => return Fact::SpawnFailed { error },
@@ -203,6 +211,7 @@ impl Runner {
         let (groups, environment) = (&self.tools.groups, &self.environment);
         let live = LiveRun::new(groups, self.run, &self.group_name, &group, environment);
         self.report(Fact::Spawned { pid: running.pid() });
+        let listening = self.hear(&group);
 
         let statuses = self.until(&group, running.exited()).await;
         let status = RunStatus(statuses.unwrap_or_else(|_| vec![ExitStatus::Code(-1)]));
@@ -226,7 +235,7 @@ impl Runner {
             self.pause(&group).await;
         }
 
-        drop(live);
+        drop((live, listening));
         self.look_for_want_of_memory(&group, &status);
         self.probes.clear();
         // After the limit the streams are dropped, which closes them.
@@ -359,11 +368,16 @@ impl Runner {
             taps: self.tools.store.clone(),
             group: Arc::clone(&self.group),
             ports: self.ports.clone(),
+            heard: self.heard(),
         };
         for role in ProbeRole::ALL {
             if let Some(probe) = probe_of(&self.spec, role) {
-                let prober = Prober::new(probe, &surroundings)
-                    .map_err(|error| format!("cannot make its {role} probe: {error}"))?;
+                let made = match role {
+                    ProbeRole::Startup | ProbeRole::Readiness => Prober::new(probe, &surroundings),
+                    ProbeRole::Liveness => Prober::liveness(probe, &surroundings),
+                };
+                let prober =
+                    made.map_err(|error| format!("cannot make its {role} probe: {error}"))?;
                 self.probes.insert(
                     role,
                     Probing {
