@@ -120,7 +120,7 @@ mod sys;
 mod terminal;
 mod user;
 
-pub use cgroup::{LeftOver, NoScope, Refusal};
+pub use cgroup::{LeftOver, NoScope, Refusal, clear_left_overs};
 pub use dispositions::{is_ignored, unblock_signals};
 pub use error::{ContainError, SpawnCause, SpawnError, Step};
 pub use file_limit::{most_open_files, raise_file_limit};

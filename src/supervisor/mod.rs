@@ -17,6 +17,7 @@
 mod alarms;
 mod bounds;
 mod build;
+mod burial;
 mod deadlines;
 mod event_loop;
 mod exec;
@@ -50,6 +51,7 @@ use crate::logs::LogStore;
 use crate::watch::Watcher;
 
 pub use crate::watch::{Backend, Ignored, PathStatus, UnitWatch, Why, WhyUnit};
+use burial::Burial;
 use exec::Beside;
 pub use handle::{Answered, Gone, Handle};
 use hooks::Pending;
@@ -90,6 +92,7 @@ pub fn start(mut settings: Settings) -> Handle {
         groups: LiveGroups::default(),
         terminals: Terminals::default(),
         hooks: Pending::default(),
+        burial: Burial::begin(),
     });
     let hooks = tools.hooks.clone();
     let beside = Beside {

@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 
+use super::burial::Burial;
 use super::event_loop::{Incoming, report};
 use super::freshness::{self, Freshness};
 use super::hooks::Pending;
@@ -55,6 +56,7 @@ pub(super) struct Tools {
     pub groups: LiveGroups,
     pub terminals: Terminals,
     pub hooks: Pending,
+    pub burial: Burial,
 }
 
 /// What a runner is asked.
@@ -247,11 +249,13 @@ impl Runner {
             LAST_WORD_LIMIT
         };
         self.last_words(limit, &group).await;
-        while group.release().await.is_err() {
+        while self.tools.burial.release(&group).await.is_err() {
             // Somebody joined the group since it was empty.
             let _ = group.kill();
             self.pause(&group).await;
         }
+        let held = (group, running, std::mem::take(&mut self.group));
+        self.tools.burial.drop(held);
         Fact::Reaped
     }
 
