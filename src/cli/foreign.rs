@@ -1,20 +1,18 @@
 //! Files of other tools: what the command line says of them, and what has to be run to read
 //! them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::{self, Place};
 use super::exit::End;
 use super::output::Output;
 use super::stack;
+use crate::config::Loaded;
 use crate::config::foreign::{EnvCommand, Foreign, Format};
-use crate::config::{Loaded, Unhonoured};
 use crate::contain::{Containment, HelperEnd, StageRequest, run_helper};
 use crate::domain::exit::ExitStatus;
-use crate::domain::plan::Plan;
 use crate::supervisor::AutoPorts;
 
 /// How long a command that gives a variable may take.
@@ -135,45 +133,5 @@ async fn run_one(
         }
         HelperEnd::Exited(status) => Err(status.to_string()),
         HelperEnd::TimedOut => Err(format!("it took longer than {ENV_COMMAND_LIMIT:?}")),
-    }
-}
-
-/// Says what this version does not do of a file that was not written for pk.
-pub fn note_unhonoured(unhonoured: &[Unhonoured], output: &Output) {
-    for key in unhonoured.iter().filter(|key| key.soft) {
-        let scheduled = key.key == SCHEDULE;
-        let more = if scheduled {
-            ", so it is not started"
-        } else {
-            ""
-        };
-        output.note(&format!("{key}{more}"));
-    }
-}
-
-const SCHEDULE: &str = "schedule";
-
-/// The plan without what this version cannot do, where the file was not written for pk:
-/// what waits for a clock is not started.
-pub fn runnable(plan: Plan, unhonoured: &[Unhonoured]) -> Arc<Plan> {
-    let soft = unhonoured
-        .iter()
-        .filter(|key| key.soft && key.key == SCHEDULE);
-    let waiting: BTreeSet<&str> = soft.map(|key| &*key.unit).collect();
-    if waiting.is_empty() {
-        return Arc::new(plan);
-    }
-    let units = plan.units().iter().map(|unit| {
-        let mut spec = (**unit).clone();
-        spec.disabled |= waiting.contains(unit.name.as_str());
-        for dependency in &mut spec.depends_on {
-            dependency.required &= !waiting.contains(dependency.unit.as_str());
-        }
-        Arc::new(spec)
-    });
-    match Plan::new(plan.name(), units.collect()) {
-        Ok(plan) => Arc::new(plan),
-        // The names and edges are those of a plan that is one.
-        Err(_) => Arc::new(plan),
     }
 }

@@ -167,9 +167,7 @@ fn prepare(
         .iter()
         .next()
         .map_or_else(PathBuf::new, |file| file.path().to_owned());
-    foreign::note_unhonoured(&loaded.unhonoured, output);
-    let plan = foreign::runnable(loaded.plan, &loaded.unhonoured);
-    let wanted = match resolve(plan) {
+    let wanted = match resolve(Arc::new(loaded.plan)) {
         Ok(wanted) => wanted,
         Err(mistakes) => {
             for mistake in mistakes {

@@ -72,6 +72,7 @@ pub fn up(args: &args::Up, plan: Arc<Plan>) -> Result<Wanted, Vec<Mistake>> {
         ends_with: from.clone(),
         code_from: from,
         no_watch: args.no_watch,
+        no_clock: false,
         kept_by_watch: args.watch,
     };
     Ok(Wanted {
@@ -116,6 +117,7 @@ pub fn run(args: &args::Run, plan: Arc<Plan>) -> Result<Wanted, Vec<Mistake>> {
         ends_with: (!args.keep).then(|| name.clone()),
         code_from: Some(name),
         no_watch: true,
+        no_clock: true,
         ..Options::default()
     };
     Ok(Wanted {
@@ -127,7 +129,7 @@ pub fn run(args: &args::Run, plan: Arc<Plan>) -> Result<Wanted, Vec<Mistake>> {
 
 /// What the units that may run use and this version does not do.
 pub fn refused<'a>(unhonoured: &'a [Unhonoured], wanted: &Wanted) -> Vec<&'a Unhonoured> {
-    let runs = |key: &&Unhonoured| !key.soft && wanted.units.contains(&*key.unit);
+    let runs = |key: &&Unhonoured| wanted.units.contains(&*key.unit);
     unhonoured.iter().filter(runs).collect()
 }
 

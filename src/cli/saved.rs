@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::args::Place;
 use super::inspect::plural;
-use super::{foreign, resolve, stack};
+use super::{resolve, stack};
 use crate::config::foreign::Foreign;
 use crate::config::{self, Diagnostic, Request, diagnostic};
 use crate::control::{BadFiles, LocalPort, Read, Reload};
@@ -113,7 +113,7 @@ impl Reload for Files {
         }
         let wanted = resolve::still_wanted(&loaded.plan, &self.selection);
         let unhonoured: Vec<String> = (loaded.unhonoured.iter())
-            .filter(|key| !key.soft && wanted.contains(&*key.unit))
+            .filter(|key| wanted.contains(&*key.unit))
             .map(ToString::to_string)
             .collect();
         if let Some(first) = unhonoured.first() {
@@ -129,7 +129,7 @@ impl Reload for Files {
             diagnostic::render(&loaded.warnings, &loaded.sources, false)
         };
         Ok(Read {
-            plan: foreign::runnable(loaded.plan, &loaded.unhonoured),
+            plan: Arc::new(loaded.plan),
             warnings,
         })
     }

@@ -19,8 +19,6 @@ pub struct Unhonoured {
     pub key: String,
     pub span: Span,
     pub place: Place,
-    /// The unit can run without it: it is a warning, and only that.
-    pub soft: bool,
 }
 
 impl std::fmt::Display for Unhonoured {
@@ -43,11 +41,9 @@ pub(super) fn collect(unit: &Arc<str>, raw: &RawUnit, cx: &Cx<'_>, out: &mut Vec
                 key: key.to_owned(),
                 span,
                 place: cx.sources.place(span),
-                soft: false,
             });
         }
     };
-    add("schedule", raw.schedule.as_ref().map(|f| f.key));
     let foreground = raw.foreground.as_ref().filter(|flag| flag.0);
     add("foreground", foreground.map(|f| f.key));
     for (role, probe) in [
@@ -78,24 +74,21 @@ fn probe_keys(probe: &RawProbe) -> Vec<(&'static str, Span)> {
     keys
 }
 
-/// The same for a process of another tool's file, whose keys bear other names. Such a file
-/// was not written for pk, so that most of this is a warning.
+/// The same for a process of another tool's file, whose keys bear other names.
 pub(super) fn of_process(spec: &UnitSpec, span: Span, cx: &Cx<'_>, out: &mut Vec<Unhonoured>) {
-    let mut add = |key: &str, used: bool, soft: bool| {
+    let mut add = |key: &str, used: bool| {
         if used {
             out.push(Unhonoured {
                 unit: spec.name.as_str().into(),
                 key: key.to_owned(),
                 span,
                 place: cx.sources.place(span),
-                soft,
             });
         }
     };
-    add("schedule", spec.schedule.is_some(), true);
-    add("is_foreground", spec.foreground, false);
+    add("is_foreground", spec.foreground);
     for probe in [&spec.readiness, &spec.liveness].into_iter().flatten() {
         let https = matches!(&probe.check, Check::Http(http) if http.url.starts_with("https:"));
-        add("http_get.scheme: https", https, false);
+        add("http_get.scheme: https", https);
     }
 }

@@ -10,6 +10,7 @@ use super::id::{Attempt, InstanceId, UnitName};
 use super::outcome::{Failure, Outcome, RunStatus};
 use super::phase::Stop;
 use super::plan::PlanDifference;
+use super::schedule::DueReaction;
 use super::text::{duration, opt_duration};
 use super::time::Instant;
 use super::watch::{FileChange, Reaction};
@@ -112,6 +113,10 @@ pub enum UnitChange {
     },
     WatchPaused,
     WatchResumed,
+    /// It is started by the clock, and the time has come.
+    Due {
+        reaction: DueReaction,
+    },
     /// It was not run: what it makes is up to date, and why.
     UpToDate {
         reason: String,

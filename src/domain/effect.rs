@@ -7,6 +7,7 @@ use super::admission::Answer;
 use super::change::Change;
 use super::event::{Armed, CommandId, ProbeRole};
 use super::id::{RunId, UnitName};
+use super::schedule::Alarm;
 use super::signal::Signal;
 use super::spec::{Command, UnitSpec};
 use super::verdict::Verdict;
@@ -57,6 +58,16 @@ pub enum Effect {
     },
     /// Tell the set when the time has come; replaces the former one of that kind.
     Arm(Armed),
+    /// Tell [`Told::Due`](super::schedule::Told) when its time has come; replaces the former
+    /// alarm of that unit.
+    Schedule {
+        unit: UnitName,
+        number: u64,
+        alarm: Alarm,
+    },
+    Unschedule {
+        unit: UnitName,
+    },
     /// Watch what the spec names; replaces what was watched for that unit.
     Watch {
         unit: UnitName,

@@ -4,6 +4,7 @@ use super::id::{Epoch, InstanceId, RunId, UnitName};
 use super::notice::Notice;
 use super::outcome::{Member, RunStatus};
 use super::plan::Plan;
+use super::schedule;
 use super::signal::Signal;
 use super::time::Instant;
 use super::watch::Told;
@@ -15,6 +16,11 @@ pub enum Event {
     Fact { run: RunId, fact: Fact },
     /// Its time has come.
     Deadline(Deadline),
+    /// The clock of a unit with a schedule reports.
+    Schedule {
+        unit: UnitName,
+        told: schedule::Told,
+    },
     /// The watch of a unit reports.
     Watch { unit: UnitName, told: Told },
     /// Somebody asks; the answer is an [`Effect::Reply`](super::effect::Effect::Reply).

@@ -63,6 +63,7 @@ pub fn how_far(machine: &Machine, condition: Condition) -> String {
                 "running".to_owned()
             }
         },
+        Phase::Idle if machine.spec().schedule.is_some() => "waits for its time".to_owned(),
         Phase::Idle
         | Phase::Waiting
         | Phase::Starting { .. }
@@ -80,6 +81,9 @@ pub fn status(view: &UnitView) -> String {
     if let Some(said) = &view.said {
         text.push_str(&format!("; says: {said}"));
     }
+    if view.schedule.is_some_and(|schedule| schedule.paused) && view.phase != PhaseName::Idle {
+        text.push_str("; schedule paused");
+    }
     if let Some(watch) = &view.watch {
         if let Some(files) = &watch.building {
             text.push_str(&format!("; building, as {files} changed"));
@@ -96,9 +100,28 @@ pub fn status(view: &UnitView) -> String {
     text
 }
 
+/// The same, and when it is started next by the clock.
+#[must_use]
+pub fn status_at(view: &UnitView, now: Instant) -> String {
+    match next_run(view, now) {
+        Some(next) => format!("{}; {next}", view.status),
+        None => view.status.clone(),
+    }
+}
+
+/// When a unit is started next by the clock; `None`: it is not.
+#[must_use]
+pub fn next_run(view: &UnitView, now: Instant) -> Option<String> {
+    let at = view.schedule?.next?;
+    Some(format!("next run in {}", short_duration(left(at, now))))
+}
+
 fn state(view: &UnitView) -> String {
     match view.phase {
-        PhaseName::Idle => "not started".to_owned(),
+        PhaseName::Idle => match view.schedule {
+            Some(schedule) if !schedule.paused => "scheduled".to_owned(),
+            Some(_) | None => "not started".to_owned(),
+        },
         PhaseName::Waiting => match &view.wait {
             Some(Wait::Dependencies(waits)) if !waits.is_empty() => {
                 format!("waiting for {}", waits_text(waits))
@@ -188,6 +211,7 @@ pub fn explain(view: &UnitView, snapshot: &Snapshot) -> Vec<String> {
     if let Some(wait) = &view.wait {
         lines.extend(wait_lines(wait, now, snapshot));
     }
+    lines.extend(next_run(view, now));
     if view.restarts > 0 {
         lines.push(format!("restarted {} times", view.restarts));
     }

@@ -84,6 +84,7 @@ pub fn moment(change: &UnitChange, spec: &UnitSpec) -> Option<Moment> {
         | UnitChange::WatchMuted { .. }
         | UnitChange::WatchPaused
         | UnitChange::WatchResumed
+        | UnitChange::Due { .. }
         | UnitChange::UpToDate { .. }
         | UnitChange::Added
         | UnitChange::Removed => None,

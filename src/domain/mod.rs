@@ -38,6 +38,7 @@ pub mod phase;
 pub mod plan;
 pub mod ports;
 pub mod restart;
+pub mod schedule;
 pub mod secret;
 pub mod set;
 pub mod signal;

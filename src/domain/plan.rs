@@ -199,6 +199,7 @@ pub fn same_run(old: &UnitSpec, new: &UnitSpec) -> bool {
     old.disabled = new.disabled;
     old.essential = new.essential;
     old.watch.clone_from(&new.watch);
+    old.schedule.clone_from(&new.schedule);
     old.depends_on.clone_from(&new.depends_on);
     same_names && old == *new
 }

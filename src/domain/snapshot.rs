@@ -100,6 +100,9 @@ pub struct UnitView {
     /// What its run says of itself (`sd_notify(3)`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub said: Option<String>,
+    /// Of a unit that is started by the clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleView>,
     /// Of a unit that watches files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<WatchView>,
@@ -113,6 +116,18 @@ pub struct UnitView {
     pub takes_input: bool,
     /// All in words.
     pub status: String,
+}
+
+/// When a unit is started by the clock.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+pub struct ScheduleView {
+    /// The next start, as far as known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Instant>,
+    /// It is stopped or disabled, so that no start comes.
+    pub paused: bool,
 }
 
 /// What is known of a unit's watch; what it watches is asked for by itself.

@@ -101,6 +101,7 @@ impl Recorder {
             | UnitChange::WatchMuted { .. }
             | UnitChange::WatchPaused
             | UnitChange::WatchResumed
+            | UnitChange::Due { .. }
             | UnitChange::UpToDate { .. }
             | UnitChange::Added => {}
         }

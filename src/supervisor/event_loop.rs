@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
+use super::alarms::Alarms;
 use super::deadlines::Deadlines;
 use super::handle::{Answered, Handle};
 use super::hooks::Pending;
@@ -25,6 +26,7 @@ use crate::domain::event::{Command, CommandId, Event, Fact};
 use crate::domain::hook;
 use crate::domain::id::{RunId, UnitName};
 use crate::domain::plan::Plan;
+use crate::domain::schedule;
 use crate::domain::set::UnitSet;
 use crate::domain::watch::Told;
 use crate::watch::Watcher;
@@ -34,6 +36,7 @@ use crate::watch::Watcher;
 pub(super) enum Incoming {
     Fact(RunId, Fact),
     Watch(UnitName, Told),
+    Schedule(UnitName, schedule::Told),
     /// Something that those who run the stack should know.
     Notice(String),
     Command(Command, oneshot::Sender<Answered>),
@@ -69,6 +72,7 @@ pub(super) fn spawn<H: Host>(
     let event_loop = EventLoop {
         set,
         host: host(inbox.clone()),
+        alarms: Alarms::new(inbox.clone(), started),
         inbox,
         incoming,
         deadlines: Deadlines::default(),
@@ -91,6 +95,7 @@ struct EventLoop<H> {
     inbox: mpsc::UnboundedSender<Incoming>,
     incoming: mpsc::UnboundedReceiver<Incoming>,
     deadlines: Deadlines,
+    alarms: Alarms,
     publisher: Publisher,
     replies: HashMap<CommandId, oneshot::Sender<Answered>>,
     next_command: CommandId,
@@ -145,6 +150,7 @@ impl<H: Host> EventLoop<H> {
                 Event::Fact { run, fact }
             }
             Incoming::Watch(unit, told) => Event::Watch { unit, told },
+            Incoming::Schedule(unit, told) => Event::Schedule { unit, told },
             Incoming::Notice(text) => {
                 return self.publisher.change(Change {
                     at: self.now(),
@@ -214,6 +220,12 @@ impl<H: Host> EventLoop<H> {
                         let _ = inbox.send(Incoming::Watch(unit, Told::HoldOver { number }));
                     });
                 }
+                Effect::Schedule {
+                    unit,
+                    number,
+                    alarm,
+                } => self.alarms.set(&unit, number, alarm),
+                Effect::Unschedule { unit } => self.alarms.cancel(&unit),
                 Effect::Arm(armed) => self.deadlines.arm(armed),
                 Effect::Reply { id, answer } => {
                     // Before who reloads is answered.

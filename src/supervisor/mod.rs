@@ -14,6 +14,7 @@
 //! Log lines do not come through here: a runner pumps them into the store, and faces pull
 //! them from there.
 
+mod alarms;
 mod bounds;
 mod build;
 mod burial;

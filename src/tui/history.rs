@@ -317,6 +317,7 @@ impl UnitHistory {
                 let (gravity, text) = words_of_watch(change)?;
                 Some((gravity.into(), text))
             }
+            UnitChange::Due { reaction } => Some((Tone::Plain, reaction.words().to_owned())),
             UnitChange::UpToDate { reason } => {
                 Some((Tone::Good, format!("up to date, not run: {reason}")))
             }

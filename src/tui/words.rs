@@ -30,7 +30,7 @@ pub fn glyph(state: State) -> (&'static str, Tone) {
 /// The status of a unit now: what it is, what it waits for, how long that may take.
 #[must_use]
 pub fn status(view: &UnitView, history: Option<&UnitHistory>, now: Instant) -> String {
-    match (view.phase, &view.wait) {
+    let text = match (view.phase, &view.wait) {
         (PhaseName::Waiting, Some(Wait::Dependencies(waits))) if !waits.is_empty() => {
             let first = &waits[0];
             let more = match waits.len() {
@@ -91,6 +91,10 @@ pub fn status(view: &UnitView, history: Option<&UnitHistory>, now: Instant) -> S
             None => "ended".to_owned(),
         },
         _ => view.status.clone(),
+    };
+    match view.schedule.and_then(|schedule| schedule.next) {
+        Some(next) => format!("{text}; next run in {}", countdown(next.since(now))),
+        None => text,
     }
 }
 

@@ -196,15 +196,19 @@ fn nested_names_are_its_own() {
 }
 
 #[test]
-fn what_is_not_done_yet_is_a_warning() {
-    let ended = Pk::new(["up"])
+fn a_schedule_starts_it_by_the_clock() {
+    let pk = Pk::new(["up"])
         .file(
             "process-compose.yaml",
-            "processes:\n  a: {command: echo here, is_interactive: true}\n  b: {command: echo never, schedule: {interval: 1h}}\n",
+            "processes:\n  a: {command: echo here, schedule: {interval: 200ms}}\n  b: {command: echo once, schedule: {interval: 1h, run_on_start: true}}\n  c: {command: echo never, schedule: {cron: '0 3 * * *'}}\n",
         )
-        .run();
-    assert!(ended.stdout().contains("a  | here"), "{ended}");
-    assert!(!ended.stdout().contains("never"), "{ended}");
+        .start();
+    pk.wait_for_times("a  | here", 2);
+    pk.wait_for("b  | once");
+    pk.signal(rustix::process::Signal::INT);
+    let ended = pk.wait();
+    ended.assert_code(130).assert_hides(&["never"]);
+    assert_eq!(ended.stderr(), "", "{ended}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod order;
 mod output;
 mod pipelines;
 mod run;
+mod schedule;
 mod signals;
 mod terminals;
 mod told;

@@ -70,6 +70,7 @@ impl Order {
                 | UnitChange::WatchMuted { .. }
                 | UnitChange::WatchPaused
                 | UnitChange::WatchResumed
+                | UnitChange::Due { .. }
                 | UnitChange::UpToDate { .. }
                 | UnitChange::Killed => self.release(instance, out),
             }

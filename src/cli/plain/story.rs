@@ -333,6 +333,7 @@ impl Known {
                 let (gravity, text) = words_of_watch(change)?;
                 Some((gravity.into(), text))
             }
+            UnitChange::Due { reaction } => Some((Tone::Plain, reaction.words().to_owned())),
             UnitChange::UpToDate { reason } => {
                 self.up_to_date = true;
                 Some((Tone::Good, format!("up to date, not run: {reason}")))

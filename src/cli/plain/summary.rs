@@ -175,6 +175,7 @@ mod tests {
             exit: None,
             up_to_date: None,
             said: None,
+            schedule: None,
             watch: None,
             wait: None,
             tty: crate::domain::spec::Tty::No,

@@ -142,7 +142,7 @@ fn table(units: &[&UnitView], ports: &[UnitPorts], now: Instant, painter: Painte
             }),
             Cell::plain(&unit.restarts.to_string()),
             Cell::plain(&numbers(listening(unit, ports))),
-            Cell::painted(&unit.status, tone(unit)),
+            Cell::painted(&explain::status_at(unit, now), tone(unit)),
         ]);
     }
     table

@@ -158,6 +158,10 @@ fn of(unit: &UnitView, awaited: Awaited) -> Progress {
     match unit.phase {
         PhaseName::Idle => match awaited {
             Awaited::Stopped => Progress::There,
+            // All that is to be done for it now is done.
+            Awaited::Started | Awaited::Ready if unit.schedule.is_some_and(|s| !s.paused) => {
+                Progress::There
+            }
             Awaited::Started | Awaited::Ready | Awaited::Completed | Awaited::Succeeded => {
                 Progress::OnItsWay
             }

@@ -333,7 +333,21 @@ pub(super) fn schedule(raw: &Field<Box<RawSchedule>>, cx: &mut Cx<'_>) -> Option
             let parser = croner::parser::CronParser::builder()
                 .seconds(croner::parser::Seconds::Disallowed)
                 .build();
-            if let Err(error) = parser.parse(cron) {
+            let parsed = parser.parse(cron);
+            if let Ok(parsed) = &parsed {
+                let once = jiff::civil::date(2000, 1, 1).at(0, 0, 0, 0);
+                if parsed.find_next_occurrence(&once, false).is_err() {
+                    cx.say(
+                        Diagnostic::meaning(
+                            cron.span,
+                            format!("the time {} never comes", quoted(cron)),
+                        )
+                        .label("no day is like that")
+                        .help("five fields: minute, hour, day of month, month, day of week"),
+                    );
+                }
+            }
+            if let Err(error) = parsed {
                 cx.say(
                     Diagnostic::meaning(
                         cron.span,

@@ -440,6 +440,8 @@ fn effect(effect: &Effect) -> String {
         | Effect::Build { .. }
         | Effect::CancelBuild { .. }
         | Effect::HoldWatch { .. }
+        | Effect::Schedule { .. }
+        | Effect::Unschedule { .. }
         | Effect::Reply { .. }
         | Effect::Finish(_) => "of the set".into(),
     }
@@ -463,6 +465,7 @@ fn publication(change: &UnitChange) -> &'static str {
         UnitChange::WatchMuted { .. } => "watch muted",
         UnitChange::WatchPaused => "watch paused",
         UnitChange::WatchResumed => "watch resumed",
+        UnitChange::Due { .. } => "due",
         UnitChange::UpToDate { .. } => "up to date",
         UnitChange::Added => "added",
         UnitChange::Removed => "removed",

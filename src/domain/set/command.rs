@@ -139,10 +139,13 @@ impl UnitSet {
                 let stopping = held && on.pending.take().is_some();
                 let ended = matches!(on.machine.phase(), Phase::Exited(_)) && edge.is_hopeless();
                 let ending = on.machine.phase().is_ending();
-                released |= ended || held;
+                // Its clock never starts it.
+                let never = matches!(on.machine.phase(), Phase::Idle) && edge.is_hopeless();
+                on.due |= never;
+                released |= ended || held || never;
                 if ended || (held && ending) {
                     self.drive(edge.on, Input::Wait { renew: true }, effects);
-                } else if held || stopping {
+                } else if held || stopping || never {
                     self.touched.push_back(edge.on);
                 }
                 stack.push(edge.on);
@@ -152,11 +155,19 @@ impl UnitSet {
     }
 
     fn stop(&mut self, id: InstanceId) -> Answer {
+        let has_clock = self
+            .get(id)
+            .is_some_and(|instance| self.is_scheduled(instance));
         let Some(instance) = self.get_mut(id) else {
             return Answer::Ignored(Reason::Unchanged);
         };
-        let answer = admission::stop(instance.machine.phase(), instance.hold.is_some(), false);
+        let mut answer = admission::stop(instance.machine.phase(), instance.hold.is_some(), false);
+        // Nothing runs, but something would be started.
+        if has_clock && instance.hold.is_none() && !instance.machine.phase().is_active() {
+            answer = Answer::Accepted;
+        }
         if answer == Answer::Accepted {
+            instance.due = false;
             instance.hold.get_or_insert(Hold::Stopped);
             instance.pending = Some(Stop::Requested);
             self.touched.push_back(id);
@@ -194,6 +205,7 @@ impl UnitSet {
         };
         let answer = admission::stop(instance.machine.phase(), instance.hold.is_some(), true);
         if answer == Answer::Accepted {
+            instance.due = false;
             instance.hold.get_or_insert(Hold::Stopped);
             instance.pending = None;
             self.drive(id, Input::Kill(Stop::Requested), effects);
@@ -241,7 +253,11 @@ impl UnitSet {
         // Its stop is taken back, but not what else is due.
         instance.pending.take_if(|stop| *stop == Stop::Requested);
         self.touched.push_back(id);
-        if self.is_wanted(id) {
+        // What is started by the clock waits for its time again.
+        let has_clock = self
+            .get(id)
+            .is_some_and(|instance| self.is_scheduled(instance));
+        if self.is_wanted(id) && !has_clock {
             self.drive(id, Input::Wait { renew: true }, effects);
         }
         Answer::Accepted
@@ -254,6 +270,7 @@ impl UnitSet {
         if instance.hold == Some(Hold::Disabled) {
             return Answer::Ignored(Reason::AlreadyDisabled);
         }
+        instance.due = false;
         instance.hold = Some(Hold::Disabled);
         if instance.machine.phase().is_active() {
             instance.pending = Some(Stop::Requested);

@@ -79,8 +79,8 @@ impl UnitSet {
                     spec.can_be_ready() && instance.machine.health().state() != Readiness::Ready
                 }
             },
-            Phase::Idle
-            | Phase::Waiting
+            Phase::Idle => !self.awaits_its_time(instance),
+            Phase::Waiting
             | Phase::Starting { .. }
             | Phase::Stopping { .. }
             | Phase::Reaping { .. }
@@ -89,7 +89,11 @@ impl UnitSet {
     }
 
     pub(super) fn finish_if_over(&mut self, effects: &mut Vec<Effect>) {
-        if self.active > 0 || self.ended.is_some() || self.is_held_by_watch() {
+        if self.active > 0
+            || self.ended.is_some()
+            || self.is_held_by_watch()
+            || self.is_held_by_schedule()
+        {
             return;
         }
         if self.options.keep && self.shutdown.is_none() {

@@ -15,6 +15,7 @@ mod end;
 #[cfg(any(test, debug_assertions))]
 mod oracle;
 mod reload;
+mod scheduling;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ use super::machine::{Context, Input, Machine};
 use super::outcome::Skip;
 use super::phase::{Desired, Phase, Stop};
 use super::plan::{Plan, Selection};
+use super::schedule::Timetable;
 use super::snapshot::UnitView;
 use super::spec::Condition;
 use super::time::Instant;
@@ -58,6 +60,8 @@ pub struct Options {
     pub code_from: Option<UnitName>,
     /// Files are not watched.
     pub no_watch: bool,
+    /// Nothing starts by the clock: what has a schedule starts as everything else does.
+    pub no_clock: bool,
     /// Units that watch keep the stack up, whether or not anybody looks on.
     pub kept_by_watch: bool,
 }
@@ -87,6 +91,8 @@ struct Instance {
     run: Option<RunId>,
     queued: bool,
     lined_up: bool,
+    /// By its schedule: it starts as soon as no run of it lives.
+    due: bool,
     /// Its view is to be made anew.
     stale: bool,
 }
@@ -136,6 +142,10 @@ pub struct UnitSet {
     dirty: VecDeque<InstanceId>,
     /// Of each unit that watches files.
     watching: BTreeMap<UnitName, Watching>,
+    /// Of each unit that is started by the clock.
+    timetables: BTreeMap<UnitName, Timetable>,
+    /// The number of the alarm that was set last.
+    alarms: u64,
     /// Somebody looks on.
     attended: bool,
     /// Whose conditions hold: they start when all else is done.
@@ -172,6 +182,8 @@ impl UnitSet {
             touched: VecDeque::new(),
             dirty: VecDeque::new(),
             watching: BTreeMap::new(),
+            timetables: BTreeMap::new(),
+            alarms: 0,
             attended: false,
             lined_up: VecDeque::new(),
             stale_views: Vec::new(),
@@ -196,6 +208,7 @@ impl UnitSet {
     pub fn begin(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         self.now = self.now.max(now);
         self.begun = true;
+        self.note_named();
         self.touch_all();
         self.settle(effects);
     }
@@ -209,6 +222,7 @@ impl UnitSet {
         match event {
             Event::Fact { run, fact } => self.fact(run, fact, effects),
             Event::Deadline(deadline) => self.deadline(deadline, effects),
+            Event::Schedule { unit, told } => self.told_of_time(&unit, &told, effects),
             Event::Watch { unit, told } => self.told_of_files(&unit, told, effects),
             Event::Command { id, command } => {
                 let answer = self.command(command, effects);

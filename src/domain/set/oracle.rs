@@ -51,7 +51,7 @@ impl UnitSet {
                 let Some(on) = self.get(edge.on) else {
                     return fail("edge to nothing");
                 };
-                if edge.state != evaluate(on, self.is_wanted(edge.on), edge.condition) {
+                if edge.state != evaluate(on, self.may_start(edge.on), edge.condition) {
                     return fail("edge state");
                 }
                 unmet += u32::from(edge.holds_back());
@@ -122,7 +122,8 @@ impl UnitSet {
             return Some("a dependency ends and it goes on");
         }
         match instance.machine.phase() {
-            Phase::Idle if wanted => Some("wanted and idle"),
+            Phase::Idle if wanted && !self.awaits_its_time(instance) => Some("wanted and idle"),
+            Phase::Exited(_) if wanted && instance.due => Some("its time has come and it is over"),
             Phase::Waiting | Phase::Backoff { .. } if !wanted => {
                 Some("waits for what is not wanted")
             }
@@ -158,9 +159,9 @@ impl UnitSet {
     pub(in crate::domain) fn digest(&self) -> impl PartialEq + use<> {
         let instances: Vec<_> = (self.order.iter())
             .filter_map(|&id| self.get(id))
-            .map(|instance| (instance.machine.clone(), instance.pending.clone()))
+            .map(|i| (i.machine.clone(), i.pending.clone(), i.due))
             .collect();
-        (instances, self.watching.clone())
+        (instances, self.watching.clone(), self.timetables.clone())
     }
 
     pub(in crate::domain) fn pending(&self, id: InstanceId) -> Option<crate::domain::phase::Stop> {

@@ -97,7 +97,10 @@ impl UnitSet {
         match instance.machine.phase() {
             Phase::Idle => {}
             Phase::Exited(_) => {
-                if self.is_wanted(id) {
+                let has_clock = self
+                    .get(id)
+                    .is_some_and(|instance| self.is_scheduled(instance));
+                if self.is_wanted(id) && !has_clock {
                     self.drive(id, Input::Wait { renew: true }, effects);
                 }
             }

@@ -110,6 +110,7 @@ impl UnitSet {
         self.mark_dirty_next(id);
         self.note_exit(id);
         self.update_watch(id, effects);
+        self.update_schedule(id, effects);
     }
 
     fn update_liveness(&mut self, id: InstanceId) {
@@ -187,7 +188,7 @@ impl UnitSet {
 
     /// Tells the dependents, if there is anything new for them.
     fn update_dependents(&mut self, id: InstanceId) {
-        let wanted = self.is_wanted(id);
+        let wanted = self.may_start(id);
         let Some(instance) = self.get_mut(id) else {
             return;
         };
@@ -247,7 +248,10 @@ impl UnitSet {
             return;
         };
         let input = match instance.machine.phase() {
-            Phase::Idle if wanted => Input::Wait { renew: false },
+            Phase::Idle if wanted && !self.awaits_its_time(instance) => {
+                Input::Wait { renew: false }
+            }
+            Phase::Exited(_) if wanted && instance.due => Input::Wait { renew: true },
             Phase::Exited(Outcome::Skipped(skip)) if wanted && self.is_revived(instance, skip) => {
                 Input::Wait { renew: false }
             }
@@ -268,6 +272,11 @@ impl UnitSet {
             | Phase::Backoff { .. }
             | Phase::Exited(_) => return,
         };
+        if matches!(input, Input::Wait { .. })
+            && let Some(instance) = self.get_mut(id)
+        {
+            instance.due = false;
+        }
         self.drive(id, input, effects);
     }
 

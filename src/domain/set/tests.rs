@@ -7,3 +7,4 @@ mod driver;
 mod ending;
 mod failing;
 mod reload;
+mod schedule;

@@ -111,6 +111,9 @@ impl UnitSet {
             exit: machine.last_status().cloned(),
             up_to_date: machine.up_to_date().map(str::to_owned),
             said: machine.said(),
+            schedule: (!instance.removed)
+                .then(|| self.schedule_view(&instance.unit))
+                .flatten(),
             // One that leaves is no longer of the unit that watches.
             watch: (!instance.removed)
                 .then(|| self.watch_view(&instance.unit))

@@ -88,7 +88,7 @@ impl UnitSet {
         }
     }
 
-    fn wants_any(&self, unit: &UnitName) -> bool {
+    pub(super) fn wants_any(&self, unit: &UnitName) -> bool {
         let instances = self.by_unit.get(unit).into_iter().flatten();
         let over = self.shutdown.is_some() || self.ended.is_some();
         !over && instances.copied().any(|id| self.is_wanted(id))
@@ -348,7 +348,12 @@ impl UnitSet {
         }
     }
 
-    fn publish_of_one(&self, id: InstanceId, change: UnitChange, effects: &mut Vec<Effect>) {
+    pub(super) fn publish_of_one(
+        &self,
+        id: InstanceId,
+        change: UnitChange,
+        effects: &mut Vec<Effect>,
+    ) {
         if let Some(instance) = self.get(id) {
             effects.push(Effect::Publish(Change {
                 at: self.now,

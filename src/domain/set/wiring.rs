@@ -43,6 +43,7 @@ impl UnitSet {
             }
         }
         self.install_watches(effects);
+        self.install_schedules(effects);
         self.mark_removed(&leavers, &order);
         self.order = order;
         // Those that still have to stop stay visible, behind the others.
@@ -98,6 +99,10 @@ impl UnitSet {
             run: None,
             queued: false,
             lined_up: false,
+            due: spec
+                .schedule
+                .as_ref()
+                .is_some_and(|schedule| schedule.at_start),
             stale: true,
         });
         self.stale_views.push(id);

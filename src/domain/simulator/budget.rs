@@ -90,14 +90,29 @@ impl Budgets {
         }
     }
 
+    /// Its time has come: the unit starts afresh.
+    pub fn started_by_clock(&mut self, set: &UnitSet, name: &UnitName) {
+        for id in set.instances() {
+            let machine = set.machine(id).expect("an instance has a machine");
+            if machine.spec().name == *name {
+                *self.of.entry(id).or_default() = Budget {
+                    commanded: true,
+                    ..Budget::default()
+                };
+            }
+        }
+    }
+
     /// A run of that instance was spawned.
     pub fn spawned(&mut self, set: &UnitSet, id: InstanceId, now: u64) -> Result<(), Violation> {
-        let restart = set
-            .machine(id)
-            .expect("an instance has a machine")
-            .spec()
-            .restart;
+        let spec = set.machine(id).expect("an instance has a machine").spec();
+        let (restart, has_clock) = (spec.restart, spec.schedule.is_some());
         let budget = self.of.entry(id).or_default();
+        if !budget.automatic && has_clock {
+            // It may have waited for the end of the run before.
+            budget.commanded = true;
+            budget.spawned.clear();
+        }
         if std::mem::take(&mut budget.automatic) {
             budget.spawned.push(now);
             let count = budget.within(now, restart.window);

@@ -105,6 +105,7 @@ impl Life<'_> {
         ended: Option<RunId>,
         effects: &[Effect],
     ) -> Result<(), Violation> {
+        self.world.note_alarms(effects);
         for effect in effects {
             self.check_target(before, effect, ended)?;
             if let Effect::Spawn { run, name, .. } = effect {
@@ -187,6 +188,8 @@ impl Life<'_> {
             | Effect::Build { .. }
             | Effect::CancelBuild { .. }
             | Effect::HoldWatch { .. }
+            | Effect::Schedule { .. }
+            | Effect::Unschedule { .. }
             | Effect::Reply { .. }
             | Effect::Publish(_)
             | Effect::Finish(_) => return Ok(()),
@@ -288,7 +291,9 @@ impl Life<'_> {
             Phase::Idle | Phase::Exited(_) => true,
             Phase::Waiting => {
                 machine.stuck().is_some_and(|run| alive(&run))
-                    || (self.needs(id).iter()).any(|(on, _)| self.machine(*on).phase().is_active())
+                    || (self.needs(id).iter()).any(|(on, _)| {
+                        self.machine(*on).phase().is_active() || self.awaits_its_time(*on)
+                    })
             }
             Phase::Starting { run } => alive(run) && armed(DeadlineKind::Spawn),
             Phase::Running { run, .. } => alive(run),
@@ -327,6 +332,13 @@ impl Life<'_> {
             let text = format!("{} waits for nobody: {:?}", machine.name(), machine.phase());
             violation("P3", text)
         }
+    }
+
+    /// Whether the clock will start it.
+    fn awaits_its_time(&self, id: InstanceId) -> bool {
+        let machine = self.machine(id);
+        matches!(machine.phase(), Phase::Idle)
+            && self.world.alarms.contains_key(&machine.spec().name)
     }
 
     fn check_verdict(&self, verdict: &Verdict) -> Result<(), Violation> {

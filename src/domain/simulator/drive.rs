@@ -9,7 +9,8 @@ use super::world::{Happening, Next, World, is_last, probed};
 use crate::domain::admission::Answer;
 use crate::domain::effect::Effect;
 use crate::domain::event::{Command, CommandId, Deadline, Event, Fact, Shutdown, ShutdownCause};
-use crate::domain::id::{Revision, RunId};
+use crate::domain::id::{Revision, RunId, UnitName};
+use crate::domain::schedule;
 use crate::domain::set::{UnitSet, reply_to};
 use crate::domain::time::Instant;
 use crate::domain::watch::{ChangedFiles, Told};
@@ -102,6 +103,7 @@ impl Life<'_> {
                 Next::Deadline(deadline) => self.step(Event::Deadline(deadline))?,
                 Next::Act(place) => self.act(&self.scenario.history[place].act.clone())?,
                 Next::Watch(unit, told) => self.told_of_files(&unit, told)?,
+                Next::Clock(unit, told) => self.told_of_time(&unit, told)?,
                 Next::End => self.command(&shutdown(how))?,
             }
         }
@@ -270,6 +272,24 @@ impl Life<'_> {
         }
     }
 
+    /// What the clock starts has a fresh budget.
+    fn told_of_time(&mut self, unit: &UnitName, told: schedule::Told) -> Result<(), Violation> {
+        let (schedule::Told::Due { number } | schedule::Told::Next { number, .. }) = told;
+        if self.world.alarms.get(unit) == Some(&number) {
+            self.budgets.started_by_clock(&self.set, unit);
+        }
+        let never = matches!(told, schedule::Told::Next { at: None, .. })
+            && self.world.alarms.get(unit) == Some(&number);
+        self.step(Event::Schedule {
+            unit: unit.clone(),
+            told,
+        })?;
+        if never {
+            self.world.alarms.remove(unit);
+        }
+        Ok(())
+    }
+
     pub fn step(&mut self, event: Event) -> Result<(), Violation> {
         let before = Seen::before(self);
         let stale = match &event {
@@ -279,6 +299,10 @@ impl Life<'_> {
                 unit,
                 told: Told::Built { number, .. },
             } => self.world.builds.get(unit) != Some(number),
+            Event::Schedule {
+                unit,
+                told: schedule::Told::Due { number } | schedule::Told::Next { number, .. },
+            } => self.world.alarms.get(unit) != Some(number),
             Event::Watch { .. } | Event::Command { .. } => false,
         };
         let digest = stale.then(|| self.set.digest());
@@ -328,7 +352,7 @@ impl Life<'_> {
                     self.world.builds.remove(unit);
                 }
             }
-            Event::Watch { .. } | Event::Command { .. } => {}
+            Event::Schedule { .. } | Event::Watch { .. } | Event::Command { .. } => {}
         }
         let shown = self.tracing.then(|| short_event(&event));
         let now = self.now();
@@ -407,6 +431,7 @@ fn short_event(event: &Event) -> String {
     match event {
         Event::Fact { run, fact } => format!("{run} {fact:?}"),
         Event::Deadline(deadline) => format!("{:?} of {}", deadline.kind, deadline.instance.0),
+        Event::Schedule { unit, told } => format!("{unit} {told:?}"),
         Event::Watch { unit, told } => format!("{unit} {told:?}"),
         Event::Command { command, .. } => match command {
             Command::Reload(_) => "Reload".to_owned(),
@@ -446,6 +471,8 @@ fn short_effect(effect: &Effect) -> String {
         | Effect::Unwatch { .. }
         | Effect::CancelBuild { .. }
         | Effect::HoldWatch { .. }
+        | Effect::Schedule { .. }
+        | Effect::Unschedule { .. }
         | Effect::Reply { .. }
         | Effect::Finish(_) => format!("{effect:?}"),
         Effect::Watch { unit, .. } => format!("Watch {unit}"),

@@ -16,6 +16,7 @@
 
 mod budget;
 mod check;
+mod clock;
 mod drive;
 mod order;
 mod saves;

@@ -141,6 +141,7 @@ fn random_options(rng: &mut Rng, units: &[UnitSpec]) -> Options {
         ends_with: one_in(rng, 15).then(|| some_unit(rng)),
         code_from: one_in(rng, 15).then(|| some_unit(rng)),
         no_watch: one_in(rng, 15),
+        no_clock: one_in(rng, 15),
         kept_by_watch: one_in(rng, 10),
     }
 }

@@ -153,7 +153,7 @@ fn with_less_of_an_edge(mut scenario: Scenario, edge: usize, what: usize) -> Opt
     None
 }
 
-const FIELDS: usize = 13;
+const FIELDS: usize = 14;
 
 fn without_field(unit: &mut UnitSpec, field: usize) {
     match field {
@@ -169,6 +169,7 @@ fn without_field(unit: &mut UnitSpec, field: usize) {
         9 => unit.profiles.clear(),
         10 => unit.disabled = false,
         11 => unit.description = None,
+        12 => unit.schedule = None,
         _ => unit.success_exit_codes = Default::default(),
     }
 }
@@ -295,6 +296,7 @@ fn show_unit(unit: &UnitSpec) -> String {
         unit.replicas.is_some(),
         format!("replicas {:?}", unit.replicas),
     );
+    say(unit.schedule.is_some(), format!("{:?}", unit.schedule));
     say(unit.disabled, "disabled".into());
     say(
         !unit.profiles.is_empty(),

@@ -9,8 +9,9 @@ use crate::domain::exit::ExitStatus;
 use crate::domain::outcome::RunStatus;
 use crate::domain::signal::Signal;
 use crate::domain::spec::{
-    Backoff, Check, Command, Condition, Dependency, Essential, Lifetime, OnFailure, Pattern, Probe,
-    Program, Restart, RestartPolicy, Shutdown, UnitKind, UnitSpec, Watch, WatchAction,
+    Backoff, Check, Command, Condition, Dependency, Essential, Lifetime, OnFailure, Overlap,
+    Pattern, Probe, Program, Restart, RestartPolicy, Schedule, Shutdown, UnitKind, UnitSpec, Watch,
+    WatchAction, When,
 };
 
 /// So many units, each of which depends on some of those before it.
@@ -80,6 +81,9 @@ fn random_unit(rng: &mut Rng, name: &str, before: &[UnitSpec]) -> UnitSpec {
     }
     if one_in(rng, 3) {
         unit.watch = Some(random_watch(rng));
+    }
+    if kind == UnitKind::Task && one_in(rng, 4) {
+        unit.schedule = Some(random_schedule(rng));
     }
     unit.depends_on = random_dependencies(rng, before);
     unit
@@ -192,6 +196,22 @@ fn random_watch(rng: &mut Rng) -> Watch {
     }
 }
 
+fn random_schedule(rng: &mut Rng) -> Schedule {
+    let overlaps = [Overlap::Skip, Overlap::Queue, Overlap::Restart];
+    Schedule {
+        when: if rng.bool() {
+            When::Every(millis(rng, 100..5000))
+        } else {
+            When::Cron {
+                expression: "* * * * *".into(),
+                timezone: None,
+            }
+        },
+        overlap: overlaps[rng.usize(..3)],
+        at_start: rng.u8(..3) == 0,
+    }
+}
+
 fn random_shutdown(rng: &mut Rng) -> Shutdown {
     Shutdown {
         command: (rng.u8(..5) == 0).then(|| Command::Exec(vec!["stop".into()])),
@@ -217,7 +237,12 @@ pub fn random_status(rng: &mut Rng) -> RunStatus {
 /// A few changes, as somebody makes them between two saves of a file.
 pub fn mutate(rng: &mut Rng, units: &mut Vec<UnitSpec>) {
     for _ in 0..rng.usize(1..=3) {
-        match rng.u8(..10) {
+        match rng.u8(..11) {
+            10 if !units.is_empty() => {
+                let place = rng.usize(..units.len());
+                let is_task = units[place].kind == UnitKind::Task;
+                units[place].schedule = (is_task && rng.bool()).then(|| random_schedule(rng));
+            }
             9 if !units.is_empty() => {
                 let place = rng.usize(..units.len());
                 units[place].watch = rng.bool().then(|| random_watch(rng));

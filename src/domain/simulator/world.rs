@@ -15,6 +15,7 @@ use crate::domain::health::probe_of;
 use crate::domain::id::{RunId, UnitName};
 use crate::domain::notice::Notice;
 use crate::domain::outcome::{Member, RunStatus};
+use crate::domain::schedule;
 use crate::domain::signal::Signal;
 use crate::domain::spec::{UnitKind, UnitSpec};
 use crate::domain::watch::Told;
@@ -32,6 +33,8 @@ pub enum Next {
     End,
     /// The watch of a unit is told.
     Watch(UnitName, Told),
+    /// The clock of a unit is told of.
+    Clock(UnitName, schedule::Told),
     /// Something that happens to a run.
     Happens(RunId, Happening),
 }
@@ -93,9 +96,11 @@ pub struct World {
     pub runs: BTreeMap<RunId, Run>,
     /// By unit, the build that runs.
     pub builds: BTreeMap<UnitName, u64>,
+    /// By unit, the alarm that is set.
+    pub alarms: BTreeMap<UnitName, u64>,
     /// Two builds of a unit ran at the same time.
     pub overlap: Option<UnitName>,
-    rng: Rng,
+    pub rng: Rng,
 }
 
 impl World {
@@ -108,6 +113,7 @@ impl World {
             number: 0,
             runs: BTreeMap::new(),
             builds: BTreeMap::new(),
+            alarms: BTreeMap::new(),
             overlap: None,
             rng: Rng::with_seed(seed ^ 0x5eed),
         }
@@ -216,7 +222,13 @@ impl World {
                 let told = Told::HoldOver { number: *number };
                 self.schedule(self.clock + limit, Next::Watch(unit.clone(), told));
             }
-            Effect::Watch { .. }
+            Effect::Schedule {
+                unit,
+                number,
+                alarm,
+            } => self.set_alarm(unit, *number, alarm),
+            Effect::Unschedule { .. }
+            | Effect::Watch { .. }
             | Effect::Unwatch { .. }
             | Effect::SlowProbe { .. }
             | Effect::Reply { .. }

@@ -41,6 +41,7 @@ pub fn words_of_watch(change: &UnitChange) -> Option<(Gravity, String)> {
         | UnitChange::Exited { .. }
         | UnitChange::Backoff { .. }
         | UnitChange::Ended { .. }
+        | UnitChange::Due { .. }
         | UnitChange::UpToDate { .. }
         | UnitChange::Added
         | UnitChange::Removed => None,

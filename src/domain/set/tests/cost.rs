@@ -35,6 +35,8 @@ fn start(units: impl IntoIterator<Item = UnitSpec>) -> (usize, Duration) {
                 | Effect::Build { .. }
                 | Effect::CancelBuild { .. }
                 | Effect::HoldWatch { .. }
+                | Effect::Schedule { .. }
+                | Effect::Unschedule { .. }
                 | Effect::Reply { .. }
                 | Effect::Publish(_)
                 | Effect::Finish(_) => None,

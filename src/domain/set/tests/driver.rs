@@ -1,5 +1,6 @@
 //! A stack that is told what happens, a line each, and says what it does.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::domain::exit::ExitStatus;
 use crate::domain::id::{RunId, UnitName};
 use crate::domain::outcome::RunStatus;
 use crate::domain::plan::Plan;
+use crate::domain::schedule::{self, Alarm};
 use crate::domain::set::{Options, UnitSet, reply_to};
 use crate::domain::spec::{
     Check, Command as Program_, Condition, Dependency, Probe, Program, Restart, RestartPolicy,
@@ -24,6 +26,7 @@ pub struct Stack {
     pub set: UnitSet,
     now: Instant,
     armed: Vec<Armed>,
+    alarms: BTreeMap<UnitName, (u64, Alarm)>,
     done: Vec<String>,
 }
 
@@ -37,6 +40,7 @@ impl Stack {
             set: UnitSet::new(&plan(units), options, 1),
             now: Instant::START,
             armed: Vec::new(),
+            alarms: BTreeMap::new(),
             done: Vec::new(),
         };
         let mut effects = Vec::new();
@@ -62,6 +66,18 @@ impl Stack {
                 Effect::Finish(_) => "finish".to_owned(),
                 Effect::Arm(armed) => {
                     self.armed.push(*armed);
+                    continue;
+                }
+                Effect::Schedule {
+                    unit,
+                    number,
+                    alarm,
+                } => {
+                    self.alarms.insert(unit.clone(), (*number, alarm.clone()));
+                    continue;
+                }
+                Effect::Unschedule { unit } => {
+                    self.alarms.remove(unit);
                     continue;
                 }
                 Effect::StartProbe { .. }
@@ -136,17 +152,46 @@ impl Stack {
     /// Time passes, and what was armed comes due.
     pub fn pass(&mut self, millis: u64) -> &mut Self {
         let end = self.now + Duration::from_millis(millis);
-        while let Some(place) = (0..self.armed.len())
-            .filter(|&place| self.armed[place].at <= end)
-            .min_by_key(|&place| self.armed[place].at)
-        {
-            let armed = self.armed.remove(place);
-            self.now = self.now.max(armed.at);
-            self.step(Event::Deadline(armed.deadline));
+        loop {
+            let place = (0..self.armed.len())
+                .filter(|&place| self.armed[place].at <= end)
+                .min_by_key(|&place| self.armed[place].at);
+            let rings = self.alarms.iter().filter_map(|(unit, (number, alarm))| {
+                let Alarm::At(at) = *alarm else {
+                    return None;
+                };
+                (at <= end).then(|| (at, unit.clone(), *number))
+            });
+            let rings = rings.min();
+            let deadline = place.map(|place| self.armed[place].at);
+            match (place, rings) {
+                (_, Some((at, unit, number))) if deadline.is_none_or(|first| at <= first) => {
+                    self.now = self.now.max(at);
+                    self.alarms.remove(&unit);
+                    self.told_of_time(unit.as_str(), schedule::Told::Due { number });
+                }
+                (Some(place), _) => {
+                    let armed = self.armed.remove(place);
+                    self.now = self.now.max(armed.at);
+                    self.step(Event::Deadline(armed.deadline));
+                }
+                (None, _) => break,
+            }
         }
         self.now = end;
         self.set.advance(end);
         self
+    }
+
+    pub fn told_of_time(&mut self, unit: &str, told: schedule::Told) {
+        let unit = unit.into();
+        self.step(Event::Schedule { unit, told });
+    }
+
+    /// The alarm that a unit has set.
+    pub fn alarm(&self, unit: &str) -> (u64, Alarm) {
+        let alarm = self.alarms.get(&UnitName::from(unit));
+        alarm.expect("an alarm").clone()
     }
 
     pub fn command(&mut self, command: Command) -> Answer {
