@@ -68,6 +68,8 @@ pub struct LogPane {
     /// Older lines are hidden.
     pub cleared: u64,
     lines: Arc<[LogLine]>,
+    /// What is open behind them.
+    open: Vec<LogLine>,
     at_start: bool,
     at_end: bool,
     generation: u64,
@@ -105,7 +107,7 @@ impl LogPane {
         self.position = Position::Follow;
         self.cursor = None;
         self.marked.clear();
-        self.lines = Arc::default();
+        (self.lines, self.open) = (Arc::default(), Vec::new());
         (self.at_start, self.at_end) = (false, false);
         if let Some(search) = &mut self.search {
             search.hits = Hits::default();
@@ -146,14 +148,17 @@ impl LogPane {
 
     /// The number of lines that can be walked, and one of them.
     fn len(&self) -> usize {
-        self.matching()
-            .map_or(self.lines.len(), |hits| hits.lines.len())
+        let all = self.lines.len() + self.open.len();
+        self.matching().map_or(all, |hits| hits.lines.len())
     }
 
     fn line(&self, index: usize) -> Option<&LogLine> {
         match self.matching() {
             Some(hits) => hits.lines.get(index),
-            None => self.lines.get(index),
+            None => {
+                let open = || self.open.get(index - self.lines.len());
+                self.lines.get(index).or_else(open)
+            }
         }
     }
 
@@ -166,7 +171,10 @@ impl LogPane {
     fn index(&self, seq: u64) -> usize {
         match self.matching() {
             Some(hits) => hits.lines.partition_point(|line| line.seq < seq),
-            None => self.lines.partition_point(|line| line.seq < seq),
+            None => {
+                let of_open = self.open.partition_point(|line| line.seq < seq);
+                self.lines.partition_point(|line| line.seq < seq) + of_open
+            }
         }
     }
 
@@ -361,7 +369,7 @@ impl LogPane {
     /// Takes lines that were asked for.
     pub fn took(&mut self, fetched: Fetched) {
         if fetched.generation == self.generation {
-            self.lines = fetched.lines;
+            (self.lines, self.open) = (fetched.lines, fetched.open);
             (self.at_start, self.at_end) = (fetched.at_start, fetched.at_end);
             self.grew = false;
         }
