@@ -2,6 +2,7 @@
 
 mod prompts;
 mod screen;
+mod searching;
 mod sessions;
 
 use screen::Screen;

@@ -225,7 +225,10 @@ fn secrets_never_reach_the_disk_and_probes_see_them() {
     assert_eq!(&store.open_lines(&Selection::All)[0].bytes[..], b"prompt ");
     writer.close();
     settle(&store);
-    assert_eq!(texts(&all(&store).0), ["pw ******** ********", "prompt "]);
+    assert_eq!(
+        texts(&all(&store).0),
+        ["pw ******** ********", "prompt ********"]
+    );
     assert_eq!(store.masked(), 3);
     assert!(store.finish(Duration::from_secs(60)).is_empty());
     let text = std::fs::read_to_string(copy).unwrap();

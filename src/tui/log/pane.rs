@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::fetch::{Fetched, Request, Want};
 use super::rows::{Shape, row_count};
-use super::scan::{Hits, ScanRequest};
+use super::scan::{Hits, ScanRequest, Seek};
 use crate::logs::{LogLine, Selection};
 
 #[path = "finding.rs"]
@@ -82,6 +82,16 @@ pub struct LogPane {
     /// The last request, not to be repeated before something has changed.
     asked: Option<Request>,
     asked_scan: bool,
+    /// A match that is to be looked for.
+    seek: Option<Seek>,
+}
+
+/// What is missing to show a pane.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    pub lines: Option<Request>,
+    pub scan: Option<ScanRequest>,
+    pub seek: Option<Seek>,
 }
 
 /// Lines kept around what is shown, at least.
@@ -110,8 +120,7 @@ impl LogPane {
         (self.lines, self.open) = (Arc::default(), Vec::new());
         (self.at_start, self.at_end) = (false, false);
         if let Some(search) = &mut self.search {
-            search.hits = Hits::default();
-            (search.current, search.is_done, search.anchor) = (None, false, u64::MAX);
+            search.renew(u64::MAX);
             self.asked_scan = false;
         }
     }
@@ -136,8 +145,7 @@ impl LogPane {
         self.position = Position::Follow;
         self.cursor = None;
         if let Some(search) = &mut self.search {
-            search.hits = Hits::default();
-            search.is_done = false;
+            search.renew(u64::MAX);
             self.asked_scan = false;
         }
     }
@@ -376,26 +384,31 @@ impl LogPane {
     }
 
     /// What is missing to show the pane; nothing if nothing has changed.
-    pub fn wants(&mut self, shape: Shape, height: usize) -> (Option<Request>, Option<ScanRequest>) {
+    pub fn wants(&mut self, shape: Shape, height: usize) -> Wanted {
         let scan = self.search.as_ref().filter(|_| !self.asked_scan);
         let scan = scan.map(|search| ScanRequest {
             generation: self.generation,
             selection: self.selection.clone(),
             pattern: search.pattern.clone(),
             from: self.cleared,
+            anchor: search.anchor,
         });
         self.asked_scan |= scan.is_some();
-        let request = self.want(shape, height).map(|want| Request {
+        let lines = self.want(shape, height).map(|want| Request {
             generation: self.generation,
             selection: self.selection.clone(),
             want,
             from: self.cleared,
         });
-        if request.is_some() && request == self.asked {
-            return (None, scan);
+        let again = lines.is_some() && lines == self.asked;
+        if !again {
+            self.asked.clone_from(&lines);
         }
-        self.asked.clone_from(&request);
-        (request, scan)
+        Wanted {
+            lines: lines.filter(|_| !again),
+            scan,
+            seek: self.seek.take(),
+        }
     }
 
     fn want(&mut self, shape: Shape, height: usize) -> Option<Want> {
