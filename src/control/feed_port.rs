@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 use super::changes::{Changes, Told};
 use super::port::{ControlPort, Found, PortError, Reply, TerminalReply, UnitWatch, Why};
-use super::protocol::{Act, Lines, State};
+use super::protocol::{Act, Lines, OpenTexts, State};
 use super::reload::{ReloadAsk, ReloadReply};
 use super::remote;
 use super::remote_live::{self, RemoteStats};
@@ -100,8 +100,8 @@ impl FeedPort {
     ) -> Result<Self, WireError> {
         let feed = Connection::through(feed).await?;
         let path = match lines {
-            LineWay::Brought => "/v1/feed?from_start=true",
-            LineWay::Files => "/v1/feed?from_start=true&files=true",
+            LineWay::Brought => "/v1/feed?from_start=true&open=true",
+            LineWay::Files => "/v1/feed?from_start=true&files=true&open=true",
         };
         let feed = EventStream::through(feed, path).await?;
         let commands = Connection::through(commands).await?;
@@ -114,7 +114,8 @@ impl FeedPort {
     /// # Errors
     /// Nobody is there, or nobody that is understood.
     pub async fn connect(socket: PathBuf) -> Result<Self, WireError> {
-        let feed = EventStream::open(&socket, &format!("/v1/feed?last={HISTORY}")).await?;
+        let feed =
+            EventStream::open(&socket, &format!("/v1/feed?last={HISTORY}&open=true")).await?;
         Self::follow(feed, None, Some(socket), LineWay::Brought).await
     }
 
@@ -152,6 +153,7 @@ impl FeedPort {
             snapshots: snapshot_sender,
             changes: change_sender,
             logs: logs.clone(),
+            files: files.clone(),
         };
         tasks.spawn(async move {
             while let Some(event) = feed.next().await {
@@ -217,6 +219,7 @@ struct Sinks {
     snapshots: watch::Sender<Arc<Snapshot>>,
     changes: broadcast::Sender<Told>,
     logs: Paced,
+    files: Option<Arc<Archive>>,
 }
 
 /// The lines that were brought, and how many of them were taken.
@@ -323,6 +326,13 @@ impl Sinks {
             "resync" => {
                 let _ = self.changes.send(Told::Missed(remote::missed(&event.data)));
             }
+            "open" => match serde_json::from_str::<OpenTexts>(&event.data) {
+                Ok(open) => match &self.files {
+                    Some(files) => files.copy_open(open.open_lines()),
+                    None => self.logs.store.copy_open(open.open_lines()),
+                },
+                Err(_) => return false,
+            },
             "end" => return false,
             _ => {}
         }

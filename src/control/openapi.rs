@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::port::{UnitWatch, Why};
 use super::protocol::{
-    Act, ChangesPage, ChangesQuery, Drawn, FeedQuery, Lines, LogPage, LogQuery, Problem, State,
-    Taken, Typed, WatchQuery, WhyQuery, Written,
+    Act, ChangesPage, ChangesQuery, Drawn, FeedQuery, Lines, LogPage, LogQuery, OpenQuery,
+    OpenTexts, Problem, State, Taken, Typed, WatchQuery, WhyQuery, Written,
 };
 use super::record::Record;
 use super::reload::{ReloadAsk, Reloaded};
@@ -73,11 +73,17 @@ pub fn openapi() -> Value {
                 "The same, for a cursor that is too long for an address.",
             ).takes::<LogQuery>().gives::<LogPage>().done(),
         },
+        "/v1/logs/open/stream": { "get": operation(
+            types, "open_lines",
+            "Server-sent events: `open` with OpenTexts whenever what streams have written since \
+             their last line ended is another, in the place of what was told before; `end` once \
+             the stack has ended.",
+        ).asks::<OpenQuery>().mentions::<OpenTexts>().streams().done() },
         "/v1/feed": { "get": operation(
             types, "feed",
             "Server-sent events, all that a face shows in the order in which it makes sense: \
              `snapshot` with a State, `lines` with Lines, `change` with a Change after the lines \
-             that came before it, `resync` where changes were lost, `end` once the stack has \
+             that came before it, `open` with OpenTexts where it is asked for, `resync` where changes were lost, `end` once the stack has \
              ended.",
         ).asks::<FeedQuery>().mentions::<Lines>().streams().done() },
         "/v1/stats/stream": { "get": operation(

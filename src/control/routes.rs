@@ -21,7 +21,7 @@ use super::port::{ControlPort, PortError};
 use super::protocol::{Act, ErrorCode, MAX_BODY, Problem, Taken, WatchQuery, WhyQuery};
 use super::record::Record;
 use super::reload::{ReloadAsk, ReloadError};
-use super::{feed, live, log_pages, openapi, streams};
+use super::{feed, live, log_pages, open_watch, openapi, streams};
 use crate::domain::admission::{Answer, Denial};
 use crate::domain::event::Command;
 use crate::domain::id::Revision;
@@ -133,6 +133,7 @@ pub(super) fn router(served: Arc<Served>) -> Router {
             "/v1/logs",
             get(log_pages::by_query).post(log_pages::by_body),
         )
+        .route("/v1/logs/open/stream", get(open_watch::stream))
         .route("/v1/feed", get(feed::feed))
         .route("/v1/watch", get(watched))
         .route("/v1/watch/why", post(why_watched))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossterm::event::Event;
 use jiff::Timestamp;
 
-use super::log::{Fetched, Request, ScanReport, ScanRequest};
+use super::log::{Fetched, Request, ScanReport, ScanRequest, Seek};
 use crate::control::{Answered, PortError};
 use crate::domain::change::Change;
 use crate::domain::event::Command;
@@ -68,6 +68,8 @@ pub enum Effect {
     Fetch(Request),
     /// Begin a search, or end it.
     Scan(Option<ScanRequest>),
+    /// Find the next match of the search.
+    Seek(Seek),
     /// Get the end of a log.
     Tail(InstanceId, usize),
     /// To the clipboard.

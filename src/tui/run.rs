@@ -295,6 +295,12 @@ impl Face {
                     self.scan = request.map(|request| Scan::new(&*self.logs, request));
                     self.scanning = self.scan.is_some();
                 }
+                Effect::Seek(seek) => {
+                    if let Some(scan) = &mut self.scan {
+                        scan.seek(&*self.logs, seek);
+                        self.scanning = true;
+                    }
+                }
                 Effect::Tail(id, lines) => {
                     let lines = self.logs.tail(id, lines);
                     self.take(Msg::Tail(id, lines));

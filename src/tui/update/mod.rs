@@ -12,6 +12,7 @@ use ratatui::layout::Size;
 
 use super::graph_plan::GraphPlan;
 use super::key::Key;
+use super::log::Wanted;
 use super::model::{Model, is_failing};
 use super::msg::{Effect, Msg};
 use super::theme::Tone;
@@ -83,9 +84,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     // What the log shows follows from all of the above.
     let (shape, height) = model.log_shape();
     if height > 0 {
-        let (request, scan) = model.log.wants(shape, height);
-        effects.extend(request.map(Effect::Fetch));
+        let Wanted { lines, scan, seek } = model.log.wants(shape, height);
+        effects.extend(lines.map(Effect::Fetch));
         effects.extend(scan.map(|scan| Effect::Scan(Some(scan))));
+        effects.extend(seek.map(Effect::Seek));
     }
     effects
 }
@@ -112,7 +114,7 @@ fn typed(model: &mut Model, event: &Event, effects: &mut Vec<Effect>) {
                 input::key(model, key, effects);
             }
         }
-        Event::Paste(text) => overlay::paste(model, text),
+        Event::Paste(text) => overlay::paste(model, text, effects),
         Event::Mouse(mouse) => mouse::mouse(model, *mouse, effects),
         Event::Resize(width, height) => {
             model.size = Size::new(*width, *height);

@@ -16,10 +16,13 @@ use crate::tui::words;
 /// How much was found, in words.
 pub(super) fn found(search: &Search) -> String {
     let count = search.count();
-    let going = if search.is_done { "" } else { "…" };
+    let going = match search.is_done {
+        true => String::new(),
+        false => format!("… {} %", search.percent),
+    };
     match (count, search.place()) {
         (0, _) if search.is_done => "no match".to_owned(),
-        (0, _) => "searching…".to_owned(),
+        (0, _) => format!("searching{going}"),
         (count, Some(place)) => format!("{place}/{count}{going}"),
         (count, None) => format!("{count}{going}"),
     }
