@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use crossterm::event::Event;
 use jiff::Timestamp;
 
 use super::log::{Fetched, Request, ScanReport, ScanRequest};
-use crate::control::{Answered, PortError};
+use crate::control::{Answered, PortError, TerminalEvent};
 use crate::domain::change::Change;
 use crate::domain::event::Command;
 use crate::domain::id::InstanceId;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
+use crate::domain::terminal::TerminalSize;
 use crate::domain::time::Instant;
 use crate::logs::LogLine;
 
@@ -39,6 +41,8 @@ pub enum Msg {
     Lines(Fetched),
     /// How far the search is.
     Scanned(ScanReport),
+    /// What the terminal of a unit shows.
+    Terminal(InstanceId, TerminalEvent),
     /// The end of a failed unit's log.
     Tail(InstanceId, Vec<LogLine>),
     /// What came of a command.
@@ -70,6 +74,12 @@ pub enum Effect {
     Scan(Option<ScanRequest>),
     /// Get the end of a log.
     Tail(InstanceId, usize),
+    /// Bring the terminals of these units, and no others.
+    WatchTerminals(Vec<InstanceId>),
+    /// Give a unit's terminal another size.
+    ResizeTerminal(InstanceId, TerminalSize),
+    /// Type something for a unit.
+    Type(InstanceId, Bytes),
     /// To the clipboard.
     Copy(String),
     /// Whether mouse events are wanted.

@@ -2,5 +2,6 @@
 
 mod screen;
 mod sessions;
+mod terminals;
 
 use screen::Screen;
