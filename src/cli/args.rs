@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::contain::{self, Choice};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::listen::Listen;
 use super::running::args as running;
 use super::running::log_args;
 
@@ -161,6 +162,8 @@ pub struct Up {
     /// Of process-compose: `--detach`.
     #[arg(short = 'D', long = "detached", hide = true)]
     pub detached: bool,
+    #[command(flatten)]
+    pub listen: Listen,
     #[command(flatten)]
     pub foreign: Foreign,
     #[command(flatten)]

@@ -39,6 +39,9 @@ pub fn up_judged(
     if args.dry_run {
         return inspect::dry_run(place, &args.foreign, output);
     }
+    if let Err(end) = args.listen.check(output) {
+        return end;
+    }
     let meant = foreign::meant(&args.foreign);
     let prepared = prepare(place, meant, args.hold, output, |plan| {
         resolve::up(args, plan)
@@ -65,7 +68,13 @@ pub fn up_judged(
     }
     stack.follows_files = args.reload;
     match Session::open(&folder, stack.record()) {
-        Ok(opened) => stack.session = Some(opened),
+        Ok((mut session, listener)) => {
+            match args.listen.open(place, &mut session, output) {
+                Ok(door) => stack.door = door,
+                Err(end) => return end,
+            }
+            stack.session = Some((session, listener));
+        }
         Err(error) => {
             let refusal = error.to_string();
             let SessionError::Running(found) = error else {
@@ -74,6 +83,11 @@ pub fn up_judged(
             };
             if args.reload {
                 let help = "`pk reload` reloads it; `--reload` is for the `up` that starts it";
+                output.error(&refusal, Some(help));
+                return End::Denied;
+            }
+            if args.listen.listen.is_some() {
+                let help = "`--listen` is for the `up` that starts it";
                 output.error(&refusal, Some(help));
                 return End::Denied;
             }
@@ -106,6 +120,10 @@ pub fn up_judged(
             Err(end) => return end,
         }
     };
+    if let (Some(_), Some(said)) = (&dashboard, stack.listening()) {
+        // The dashboard has no place for it.
+        output.note(&said);
+    }
     launch::foreground(stack, dashboard, output, |verdict, _| judge(verdict))
 }
 
@@ -178,6 +196,7 @@ fn prepare(
         task: None,
         environment: forced_colors(output),
         session: None,
+        door: None,
         files: None,
         follows_files: false,
         detached: false,

@@ -8,6 +8,7 @@
 //!  face ─► ControlPort ─┬─► LocalPort ──────────────────────────────► supervisor
 //!                       ├─► RemotePort ─► socket ─► server ─► LocalPort ─┤
 //!                       └─► FeedPort ──► one stream ─► server ─► LocalPort ─┘
+//!  TCP, if asked for ─► gate ─► the same server
 //!  session: lock, record, socket in the runtime folder; how the socket is found
 //! ```
 //!
@@ -18,6 +19,7 @@
 mod changes;
 mod feed;
 mod feed_port;
+mod gate;
 mod history;
 mod live;
 mod local;
@@ -34,6 +36,7 @@ mod runtime_folder;
 mod server;
 mod session;
 mod streams;
+mod tcp;
 mod terminal;
 pub mod wire;
 
@@ -45,10 +48,11 @@ pub use port::{
     Answered, Backend, ControlPort, Ignored, PathStatus, PortError, Reply, TerminalReply,
     UnitWatch, Why, WhyUnit,
 };
-pub use record::Record;
+pub use record::{Listen, Record};
 pub use reload::{BadFiles, Read, Reload, ReloadAsk, ReloadError, ReloadReply, Reloaded};
 pub use remote::RemotePort;
 pub use runtime_folder::{FolderError, RuntimeFolder};
 pub use server::{Serving, serve, serve_faces};
 pub use session::{Found, Session, SessionError, meant, running};
+pub use tcp::{Door, TcpError};
 pub use terminal::{Input, TerminalError, TerminalEvent, TerminalWatch};

@@ -111,13 +111,19 @@ pub fn openapi() -> Value {
         "info": {
             "title": "pk",
             "version": "1",
-            "description": "A running stack, over its Unix socket. Durations are written as \
-                            the file writes them: 250ms, 1m30s.",
+            "description": "A running stack, over its Unix socket, or over TCP with its token. \
+                            Durations are written as the file writes them: 250ms, 1m30s.",
             "license": { "name": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "http://pk" }],
         "paths": paths,
-        "components": { "schemas": schemas },
+        "security": [{}, { "token": [] }],
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": { "token": {
+                "type": "http", "scheme": "bearer", "description": "Over TCP.",
+            } },
+        },
     })
 }
 

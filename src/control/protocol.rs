@@ -179,8 +179,12 @@ pub enum ErrorCode {
     TooMany,
     /// The request did not come in time.
     TimedOut,
-    /// Somebody else's process.
+    /// Somebody else's process, or, over TCP, another host's name or page.
     Forbidden,
+    /// Over TCP: without the token.
+    Unauthorized,
+    /// Over TCP, where nothing may be changed.
+    ReadOnly,
     UnknownUnit,
     ShuttingDown,
     Ended,

@@ -1,5 +1,6 @@
 //! What a running stack says of itself to those who look for it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -19,6 +20,19 @@ pub struct Record {
     pub started: Timestamp,
     /// Of pk.
     pub version: String,
+    /// Over TCP, if it was asked to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<Listen>,
+}
+
+/// Where a stack is reached over TCP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Listen {
+    #[schemars(with = "String")]
+    pub address: SocketAddr,
+    /// Holds what each request must show.
+    pub token_file: PathBuf,
+    pub read_only: bool,
 }
 
 /// Bytes that a key has at most.
@@ -36,6 +50,7 @@ impl Record {
             pid: std::process::id(),
             started: Timestamp::now(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            listen: None,
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Serialize;
@@ -145,6 +145,18 @@ pub(super) fn router(served: Arc<Served>) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(served)
+}
+
+/// Paths that only read, although their question is too long for an address.
+const READING: [&str; 2] = ["/v1/logs", "/v1/watch/why"];
+
+/// Whether a request changes nothing. A route that is not known to read is taken to change.
+pub(super) fn reads(method: &Method, path: &str) -> bool {
+    match *method {
+        Method::GET | Method::HEAD => true,
+        Method::POST => READING.contains(&path),
+        _ => false,
+    }
 }
 
 /// What another user's process gets, whatever it asks for.
@@ -286,7 +298,8 @@ impl IntoResponse for Problem {
             ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             ErrorCode::TooMany => StatusCode::SERVICE_UNAVAILABLE,
             ErrorCode::TimedOut => StatusCode::REQUEST_TIMEOUT,
-            ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+            ErrorCode::Forbidden | ErrorCode::ReadOnly => StatusCode::FORBIDDEN,
+            ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
             ErrorCode::ShuttingDown
             | ErrorCode::Ended
             | ErrorCode::NotRunning
@@ -295,7 +308,15 @@ impl IntoResponse for Problem {
             ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let text = serde_json::to_vec(&self).unwrap_or_default();
-        (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
+        let mut answer =
+            (status, [(header::CONTENT_TYPE, "application/json")], text).into_response();
+        if self.code == ErrorCode::Unauthorized {
+            let bearer = HeaderValue::from_static("Bearer");
+            answer
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, bearer);
+        }
+        answer
     }
 }
 

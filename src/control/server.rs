@@ -24,6 +24,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -34,10 +35,14 @@ use super::port::ControlPort;
 use super::record::Record;
 use super::routes::{self, Served};
 use super::session::Session;
+use super::tcp::Door;
 
 /// Connections at the same time; more wait until one ends. Those that follow are fewer (see
 /// [`routes`]), and all others end soon.
 const CONNECTIONS: usize = 512;
+
+/// Connections over TCP at the same time. They take no place from the others.
+const OUTSIDE: usize = 128;
 
 /// How long a client is given to take what it was answered, at the end.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -71,16 +76,17 @@ pub fn serve(
     port: Arc<dyn ControlPort>,
 ) -> io::Result<Serving> {
     let record = session.record().clone();
-    serve_faces(Some((session, listener)), Vec::new(), record, port)
+    serve_faces(Some((session, listener)), None, Vec::new(), record, port)
 }
 
 /// The same, also over `faces`: the ends of connections whose other ends they have. Without a
-/// session nobody else finds the stack.
+/// session nobody else finds the stack; with a `door` it is found over TCP as well.
 ///
 /// # Errors
 /// As [`serve`].
 pub fn serve_faces(
     session: Option<(Session, StdListener)>,
+    door: Option<Door>,
     faces: Vec<StdStream>,
     record: Record,
     port: Arc<dyn ControlPort>,
@@ -111,13 +117,14 @@ pub fn serve_faces(
                         if let Ok(stream) = UnixStream::from_std(face) {
                             // Open for as long as the face is.
                             let router = routes::router(Arc::clone(&served));
-                            shown.spawn(converse(stream, router, None));
+                            let peer = peer(&stream);
+                            shown.spawn(converse(stream, peer, router, None));
                         }
                     }
                     match session {
                         Some((session, listener)) => {
                             if let Ok(listener) = UnixListener::from_std(listener) {
-                                run(listener, &session, served).await;
+                                run(listener, door, &session, served).await;
                             }
                         }
                         None => history::ended(&mut served.port.snapshots()).await,
@@ -131,11 +138,19 @@ pub fn serve_faces(
     Ok(Serving { done })
 }
 
-async fn run(listener: UnixListener, session: &Session, served: Arc<Served>) {
+async fn run(listener: UnixListener, door: Option<Door>, session: &Session, served: Arc<Served>) {
     let owner = rustix::process::geteuid().as_raw();
     let mut snapshots = served.port.snapshots();
     let (closing, closed) = watch::channel(false);
     let mut connections = JoinSet::new();
+    let outside = door
+        .and_then(|door| door.serve(routes::router(Arc::clone(&served))).ok())
+        .map(|(listener, routes)| Outside {
+            listener,
+            routes,
+            limit: Arc::new(Semaphore::new(OUTSIDE)),
+            closed: closed.clone(),
+        });
     let clients = Clients {
         ours: routes::router(served),
         foreign: routes::forbidden(),
@@ -154,6 +169,11 @@ async fn run(listener: UnixListener, session: &Session, served: Arc<Served>) {
                         connections.spawn(client);
                     }
                 }
+                client = from_outside(outside.as_ref()) => {
+                    if let Some(client) = client {
+                        connections.spawn(client);
+                    }
+                }
                 _ = connections.join_next(), if !connections.is_empty() => {}
             }
         }
@@ -165,7 +185,7 @@ async fn run(listener: UnixListener, session: &Session, served: Arc<Served>) {
     {
         connections.spawn(client);
     }
-    drop(listener);
+    drop((listener, outside));
     closing.send_replace(true);
     let all = async { while connections.join_next().await.is_some() {} };
     // Who does not read by then has been answered as well as can be.
@@ -191,10 +211,7 @@ impl Clients {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of descriptors, most likely: units need them more.
-                if error.kind() != io::ErrorKind::ConnectionAborted {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
+                not_taken(&error).await;
                 return None;
             }
         };
@@ -205,7 +222,8 @@ impl Clients {
         };
         let closed = self.closed.clone();
         Some(async move {
-            converse(stream, router, Some(closed)).await;
+            let peer = peer(&stream);
+            converse(stream, peer, router, Some(closed)).await;
             drop(room);
         })
     }
@@ -217,6 +235,46 @@ impl Clients {
     }
 }
 
+/// A connection could not be taken: out of descriptors, most likely, and units need them
+/// more.
+async fn not_taken(error: &io::Error) {
+    if error.kind() != io::ErrorKind::ConnectionAborted {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Clients that come over TCP.
+struct Outside {
+    listener: tokio::net::TcpListener,
+    routes: Router,
+    limit: Arc<Semaphore>,
+    closed: watch::Receiver<bool>,
+}
+
+/// As [`Clients::accept`]; never, where nobody can come.
+async fn from_outside(
+    outside: Option<&Outside>,
+) -> Option<impl Future<Output = ()> + Send + use<>> {
+    let Some(outside) = outside else {
+        return std::future::pending().await;
+    };
+    let room = Arc::clone(&outside.limit).acquire_owned().await.ok()?;
+    let stream = match outside.listener.accept().await {
+        Ok((stream, _)) => stream,
+        Err(error) => {
+            not_taken(&error).await;
+            return None;
+        }
+    };
+    // Only makes it faster.
+    let _ = stream.set_nodelay(true);
+    let (routes, closed) = (outside.routes.clone(), outside.closed.clone());
+    Some(async move {
+        converse(stream, None, routes, Some(closed)).await;
+        drop(room);
+    })
+}
+
 /// Whose process it is.
 fn peer(stream: &UnixStream) -> Option<Peer> {
     let pid = stream.peer_cred().ok()?.pid()?;
@@ -225,8 +283,13 @@ fn peer(stream: &UnixStream) -> Option<Peer> {
 
 /// `closed`: tells a client of the socket to go; none for a face's own connection, which it
 /// asks through whenever a person wants something, be that hours later.
-async fn converse(stream: UnixStream, router: Router, closed: Option<watch::Receiver<bool>>) {
-    let (peer, routes) = (peer(&stream), TowerToHyperService::new(router));
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: Option<Peer>,
+    router: Router,
+    closed: Option<watch::Receiver<bool>>,
+) {
+    let routes = TowerToHyperService::new(router);
     let service = service_fn(move |mut request| {
         if let Some(peer) = peer {
             request.extensions_mut().insert(peer);

@@ -20,7 +20,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
-use super::record::Record;
+use super::record::{Listen, Record};
 use super::runtime_folder::RuntimeFolder;
 
 /// How long one that has the lock and does not listen is given to begin or to go.
@@ -83,6 +83,8 @@ impl Session {
             socket,
             left: false,
         };
+        // Of one that was killed.
+        let _ = fs::remove_file(session.token());
         session.write().map_err(|error| SessionError::Io {
             path: session.json.clone(),
             error,
@@ -103,6 +105,21 @@ impl Session {
     #[must_use]
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    /// Where the token of this run goes, unless it is told otherwise.
+    #[must_use]
+    pub fn token(&self) -> PathBuf {
+        self.json.with_extension("token")
+    }
+
+    /// Others shall find it over TCP as well.
+    ///
+    /// # Errors
+    /// The record cannot be written.
+    pub fn listens(&mut self, listen: Listen) -> io::Result<()> {
+        self.record.listen = Some(listen);
+        self.write()
     }
 
     /// Leaves it to a process that was forked from this one and holds it as well.
@@ -139,6 +156,7 @@ impl Drop for Session {
         }
         // While the lock is held: nobody else's files are there yet.
         let _ = fs::remove_file(&self.socket);
+        let _ = fs::remove_file(self.token());
         let _ = fs::remove_file(&self.json);
     }
 }
@@ -274,6 +292,7 @@ pub fn running(folder: &RuntimeFolder) -> io::Result<Vec<Found>> {
         if !answers(&socket) {
             if let Ok(Some(_lock)) = try_lock(&json, false) {
                 let _ = fs::remove_file(&socket);
+                let _ = fs::remove_file(json.with_extension("token"));
                 let _ = fs::remove_file(&json);
             }
             continue;

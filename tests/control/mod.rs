@@ -10,6 +10,7 @@ mod protocol;
 mod reload;
 mod sessions;
 mod shows;
+mod tcp;
 mod timeline;
 mod unit_ports;
 

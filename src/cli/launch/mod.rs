@@ -37,7 +37,7 @@ use super::resolve::Wanted;
 use super::saved::Files;
 use crate::config::foreign::Foreign;
 use crate::contain::{self, Choice, Guarded, LaunchError, Role};
-use crate::control::{Record, Session};
+use crate::control::{Door, Record, Session};
 use crate::domain::id::UnitName;
 use crate::domain::plan::Plan;
 use crate::supervisor::AutoPorts;
@@ -62,6 +62,8 @@ pub struct Stack {
     pub environment: Vec<(OsString, OsString)>,
     /// Where other processes find it: its lock, and where it listens.
     pub session: Option<(Session, UnixListener)>,
+    /// Where it is reached over TCP.
+    pub door: Option<Door>,
     /// What a reload reads.
     pub files: Option<Arc<Files>>,
     /// Reload when they are saved.
@@ -126,7 +128,27 @@ impl Stack {
     /// How it is found, named after this process.
     #[must_use]
     pub fn record(&self) -> Record {
-        Record::new(self.wanted.plan.name(), &self.path)
+        let mut record = Record::new(self.wanted.plan.name(), &self.path);
+        let session = self.session.as_ref();
+        record.listen = session.and_then(|(session, _)| session.record().listen.clone());
+        record
+    }
+
+    /// Where it is reached over TCP, in words.
+    #[must_use]
+    pub fn listening(&self) -> Option<String> {
+        let (session, _) = self.session.as_ref()?;
+        let listen = session.record().listen.as_ref()?;
+        let what = if listen.read_only {
+            ", for reading only"
+        } else {
+            ""
+        };
+        Some(format!(
+            "listening on http://{}{what}; the token is in {}",
+            listen.address,
+            listen.token_file.display()
+        ))
     }
 }
 

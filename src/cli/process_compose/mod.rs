@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use self::args::{COMMANDS, Client, Command, List, Process, Project, Up, WITH_VALUE};
 use super::args::{self as own, Place};
 use super::exit::{self, End};
+use super::listen::Listen;
 use super::live;
 use super::output::Output;
 use super::running::act::{self, Then};
@@ -147,6 +148,7 @@ fn run_up(args: Vec<OsString>, output: &Output) -> End {
             keep_project: up.keep_project,
             tui: up.tui,
             detached: up.detached,
+            listen: Listen::default(),
             foreign: own::Foreign {
                 env_files: up.env,
                 disable_dotenv: up.disable_dotenv

@@ -183,16 +183,26 @@ pub fn ls(ls: &Ls, output: &Output) -> End {
             End::Fine
         }
         Form::Text => {
-            let mut table = Table::new(["NAME", "PID", "FOR", "FILE"], output.out);
+            let listens = records.iter().any(|record| record.listen.is_some());
+            let columns = ["NAME", "PID", "FOR", "LISTEN", "FILE"];
+            let shown = |column: &&str| listens || *column != "LISTEN";
+            let mut table = Table::new(columns.into_iter().filter(shown), output.out);
             let now = jiff::Timestamp::now();
             for record in records {
                 let age = now.duration_since(record.started).unsigned_abs();
-                table.row([
+                let mut row = vec![
                     Cell::plain(&record.name),
                     Cell::plain(&record.pid.to_string()),
                     Cell::plain(&short_duration(age)),
-                    Cell::plain(&record.file.display().to_string()),
-                ]);
+                ];
+                if listens {
+                    let address = record.listen.as_ref().map(|listen| listen.address);
+                    row.push(Cell::plain(
+                        &address.map_or("-".to_owned(), |address| address.to_string()),
+                    ));
+                }
+                row.push(Cell::plain(&record.file.display().to_string()));
+                table.row(row);
             }
             output.print(&table.render())
         }

@@ -37,10 +37,11 @@ pub struct Table {
 
 impl Table {
     #[must_use]
-    pub fn new<const N: usize>(head: [&str; N], painter: Painter) -> Self {
+    pub fn new<'a>(head: impl IntoIterator<Item = &'a str>, painter: Painter) -> Self {
+        let head = head.into_iter();
         let head = head.map(|text| Cell::painted(text, Painter::dim));
         Self {
-            rows: vec![head.to_vec()],
+            rows: vec![head.collect()],
             painter,
         }
     }
