@@ -23,6 +23,7 @@ mod graph_plan;
 mod history;
 mod key;
 mod keymap;
+mod known;
 mod layout;
 pub mod log;
 mod model;

@@ -10,6 +10,7 @@ use ratatui::layout::Size;
 use super::graph_plan::GraphPlan;
 use super::history::{History, State};
 use super::keymap::Keymap;
+use super::known::Known;
 use super::layout::{self, Areas};
 use super::log::{LogPane, Shape};
 use super::panes::Split;
@@ -191,6 +192,8 @@ pub struct Model {
     /// Some unit has a terminal.
     pub has_ttys: bool,
 
+    /// What is looked up for the unit that the details are of.
+    pub known: Known,
     /// The end of the log of each run that failed.
     pub tails: BTreeMap<(InstanceId, Attempt), Vec<LogLine>>,
     /// Failures that somebody has seen.
@@ -260,6 +263,7 @@ impl Model {
             logs_made: 0,
             ttys: Ttys::default(),
             has_ttys: false,
+            known: Known::default(),
             tails: BTreeMap::new(),
             seen: BTreeSet::new(),
             dragging: None,

@@ -7,11 +7,13 @@ use crossterm::event::Event;
 use jiff::Timestamp;
 
 use super::log::{Fetched, Request, ScanReport, ScanRequest};
-use crate::control::{Answered, PortError, TerminalEvent};
+use crate::control::{Answered, PortError, TerminalEvent, UnitWatch};
 use crate::domain::change::Change;
 use crate::domain::event::Command;
-use crate::domain::id::InstanceId;
+use crate::domain::id::{InstanceId, UnitName};
+use crate::domain::listening::UnitPorts;
 use crate::domain::plan::Plan;
+use crate::domain::processes::{Held, UnitProcess};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::TerminalSize;
@@ -43,6 +45,14 @@ pub enum Msg {
     Scanned(ScanReport),
     /// What the terminal of a unit shows.
     Terminal(InstanceId, TerminalEvent),
+    /// By what processes are held.
+    Held(Held),
+    /// The processes of a unit at that time.
+    Processes(InstanceId, Instant, Vec<UnitProcess>),
+    /// What is watched for a unit.
+    Watched(UnitName, UnitWatch),
+    /// Where the units listen.
+    Listening(Vec<UnitPorts>),
     /// The end of a failed unit's log.
     Tail(InstanceId, Vec<LogLine>),
     /// What came of a command.
@@ -72,6 +82,12 @@ pub enum Effect {
     Fetch(Request),
     /// Begin a search, or end it.
     Scan(Option<ScanRequest>),
+    /// Look up who is in a unit's group.
+    Processes(InstanceId),
+    /// Look up what is watched for a unit.
+    Watched(UnitName),
+    /// Look up where the units listen.
+    Listening,
     /// Get the end of a log.
     Tail(InstanceId, usize),
     /// Bring the terminals of these units, and no others.

@@ -187,6 +187,12 @@ impl Face {
         let mut changes_end = false;
         let mut terminated_end = false;
         self.tick();
+        let (port, answers) = (Arc::clone(&self.port), self.answers.clone());
+        tokio::spawn(async move {
+            if let Ok(held) = port.held().await {
+                let _ = answers.send(Msg::Held(held));
+            }
+        });
         loop {
             if let Some(left) = self.perform().await? {
                 return Ok(left);
@@ -319,6 +325,10 @@ impl Face {
                     let lines = self.logs.tail(id, lines);
                     self.take(Msg::Tail(id, lines));
                 }
+                Effect::Processes(_) | Effect::Watched(_) | Effect::Listening => {
+                    let (port, answers) = (Arc::clone(&self.port), self.answers.clone());
+                    tokio::spawn(look_up(port, effect, answers));
+                }
                 Effect::WatchTerminals(ids) => self.terminals.watch(&ids),
                 Effect::ResizeTerminal(id, size) => self.terminals.resize(id, size),
                 Effect::Type(id, bytes) => self.terminals.type_for(id, bytes),
@@ -402,6 +412,21 @@ impl Face {
         self.tick();
         Ok(())
     }
+}
+
+/// Asks for what the details show. What cannot be told is not shown.
+async fn look_up(port: Arc<dyn ControlPort>, effect: Effect, answers: mpsc::UnboundedSender<Msg>) {
+    let msg = match effect {
+        Effect::Processes(id) => (port.processes(id).await.ok())
+            .map(|processes| Msg::Processes(id, port.now(), processes)),
+        Effect::Watched(unit) => (port.watched(vec![unit.clone()]).await.ok())
+            .and_then(|all| all.into_iter().find(|watch| watch.unit == unit))
+            .map(|watch| Msg::Watched(unit, watch)),
+        Effect::Listening => port.listening().await.ok().map(Msg::Listening),
+        _ => None,
+    };
+    // Nobody waits for it any more: the dashboard was left.
+    let _ = msg.map(|msg| answers.send(msg));
 }
 
 async fn next_event(events: &mut Option<EventStream>) -> Woken {

@@ -15,7 +15,7 @@ use ratatui::layout::Size;
 use super::graph_plan::GraphPlan;
 use super::key::Key;
 use super::log::LogPane;
-use super::model::{Model, is_failing};
+use super::model::{Model, View, is_failing};
 use super::msg::{Effect, Msg};
 use super::theme::Tone;
 use crate::domain::admission::Answer;
@@ -37,7 +37,14 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.history.meet(&model.snapshot, false);
             failures(model, &mut effects);
         }
-        Msg::Stats(stats) => model.usage.sampled(&stats),
+        Msg::Stats(stats) => {
+            model.usage.sampled(&stats);
+            model.known.look(&mut effects);
+        }
+        Msg::Held(held) => model.mechanism = Some(held.mechanism),
+        Msg::Processes(id, at, processes) => model.known.found(id, at, processes),
+        Msg::Watched(unit, watch) => model.known.watched(&unit, watch),
+        Msg::Listening(ports) => model.known.listen(ports),
         Msg::Change(change) => {
             if matches!(change.what, What::Reloaded(_)) {
                 effects.push(Effect::ReadPlan);
@@ -85,6 +92,9 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Resumed => effects.push(Effect::Redraw),
     }
     model.settle();
+    let shown = model.unit().filter(|_| model.view == View::Details);
+    let shown = shown.map(|unit| (unit.id, unit.unit.clone()));
+    model.known.show(shown, &mut effects);
     // What the log shows follows from all of the above.
     let typing = model.ttys.typing().and_then(|id| model.by_id(id));
     if typing.is_some_and(|unit| unit.outcome.is_some()) {

@@ -64,7 +64,7 @@ pub(super) fn header(model: &Model, area: Rect, buffer: &mut Buffer) {
     }
     if let Some(mechanism) = &model.mechanism {
         let text = fit::clip(mechanism, 40);
-        end = right(buffer, x + 50, y, end, &format!("{text} · "), theme.bar);
+        end = right(buffer, x + 40, y, end, &format!("{text} · "), theme.bar);
     }
     if model.usage.is_known && area.width >= 100 {
         let total = &model.usage.total;
@@ -75,7 +75,7 @@ pub(super) fn header(model: &Model, area: Rect, buffer: &mut Buffer) {
             usage::bytes(total.memory),
             total.processes
         );
-        end = right(buffer, x + 40, y, end, &text, theme.bar);
+        end = right(buffer, x + 26, y, end, &text, theme.bar);
     }
     for (state, word) in COUNTED {
         let units = model.snapshot.units.iter();
