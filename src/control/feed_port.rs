@@ -33,6 +33,7 @@ use crate::domain::event::Command;
 use crate::domain::exec::ExecContext;
 use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::listening::UnitPorts;
+use crate::domain::processes::{Held, UnitProcess};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::TerminalSize;
@@ -370,6 +371,18 @@ impl ControlPort for FeedPort {
 
     fn listening(&self) -> Found<'_, Vec<UnitPorts>> {
         Box::pin(async move { self.asked("/v1/ports").await })
+    }
+
+    fn processes(&self, instance: InstanceId) -> Found<'_, Vec<UnitProcess>> {
+        Box::pin(async move {
+            let found = self.terminal(instance).map_err(|_| PortError::Gone);
+            let (_, name) = found?;
+            self.asked(&format!("/v1/units/{name}/processes")).await
+        })
+    }
+
+    fn held(&self) -> Found<'_, Held> {
+        Box::pin(async move { self.asked("/v1/containment").await })
     }
 
     fn watched(&self, units: Vec<UnitName>) -> Found<'_, Vec<UnitWatch>> {

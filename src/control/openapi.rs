@@ -13,6 +13,7 @@ use super::record::Record;
 use super::reload::{ReloadAsk, Reloaded};
 use crate::domain::exec::{ExecAsk, ExecContext};
 use crate::domain::listening::UnitPorts;
+use crate::domain::processes::{Held, UnitProcess};
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::TerminalSize;
 use crate::domain::timeline::Timeline;
@@ -45,6 +46,9 @@ pub fn openapi() -> Value {
         "/v1/ports": { "get": operation(
             types, "ports", "Where the processes of each unit really listen now.",
         ).gives::<Vec<UnitPorts>>().done() },
+        "/v1/containment": { "get": operation(
+            types, "containment", "By what the processes of the units are held.",
+        ).gives::<Held>().done() },
         "/v1/reload": { "post": operation(
             types, "reload",
             "Goes over to what the files of the stack say now, or shows what that would do. \
@@ -105,6 +109,9 @@ pub fn openapi() -> Value {
             types, "input",
             "Types something for an instance. Answered once it is on its way.",
         ).of_unit().takes::<Typed>().gives::<serde_json::Map<String, Value>>().done() },
+        "/v1/units/{unit}/processes": { "get": operation(
+            types, "processes", "The living processes of an instance.",
+        ).of_unit().gives::<Vec<UnitProcess>>().done() },
         "/v1/units/{unit}/exec": { "post": operation(
             types, "exec",
             "Takes the asking process in beside an instance, so that it ends with the stack; \

@@ -7,6 +7,7 @@
 //!  GET  /v1/state/stream     each state that follows (SSE: snapshot, end)
 //!  POST /v1/commands         Act                                       Taken
 //!  GET  /v1/ports            where the units listen                    [UnitPorts]
+//!  GET  /v1/containment      by what processes are held                Held
 //!  GET  /v1/timeline         how the stack started                     Timeline
 //!  POST /v1/reload           ReloadAsk                                 Reloaded
 //!  GET  /v1/changes          what changed, from a place on             ChangesPage
@@ -20,6 +21,7 @@
 //!  GET  /v1/stats/stream     what the runs use (SSE: stats, end)       StackStats
 //!  GET  /v1/units/UNIT/terminal/stream   (SSE: screen, output, end)    Drawn, Written
 //!  POST /v1/units/UNIT/terminal/size     TerminalSize                  TerminalSize
+//!  GET  /v1/units/UNIT/processes         who is in its group           [UnitProcess]
 //!  POST /v1/units/UNIT/input             Typed                         {}
 //! ```
 //!

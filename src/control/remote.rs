@@ -30,6 +30,7 @@ use crate::domain::event::Command;
 use crate::domain::exec::{ExecAsk, ExecContext};
 use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::listening::UnitPorts;
+use crate::domain::processes::{Held, UnitProcess};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::{TerminalDenial, TerminalSize};
@@ -378,6 +379,17 @@ impl ControlPort for RemotePort {
 
     fn listening(&self) -> Found<'_, Vec<UnitPorts>> {
         Box::pin(asked(&self.socket, "/v1/ports"))
+    }
+
+    fn processes(&self, instance: InstanceId) -> Found<'_, Vec<UnitProcess>> {
+        Box::pin(async move {
+            let name = self.name(instance).map_err(|_| PortError::Gone)?;
+            asked(&self.socket, &format!("/v1/units/{name}/processes")).await
+        })
+    }
+
+    fn held(&self) -> Found<'_, Held> {
+        Box::pin(asked(&self.socket, "/v1/containment"))
     }
 
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {

@@ -4,5 +4,6 @@ mod prompts;
 mod screen;
 mod searching;
 mod sessions;
+mod terminals;
 
 use screen::Screen;

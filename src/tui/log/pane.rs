@@ -107,6 +107,15 @@ impl LogPane {
         }
     }
 
+    /// The same, whose requests are told from those of panes with another number.
+    #[must_use]
+    pub fn apart(self, number: u64) -> Self {
+        Self {
+            generation: number << 32,
+            ..self
+        }
+    }
+
     /// Looks at other units; the search goes with it.
     pub fn select(&mut self, selection: Selection) {
         if selection == self.selection {
