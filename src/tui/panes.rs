@@ -275,8 +275,8 @@ impl Model {
                 .and_then(|split| split.panes.get_mut(pane.place))
                 .and_then(|pane| pane.log.as_mut());
             if let Some(log) = log.filter(|_| height > 0) {
-                let (request, _) = log.wants(shape, height);
-                effects.extend(request.map(Effect::Fetch));
+                let wanted = log.wants(shape, height);
+                effects.extend(wanted.lines.map(Effect::Fetch));
             }
         }
     }
