@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(1);
 const ENTER: &str = "echo 0 >\"$PROCS\" && exec \"$@\"";
 
 /// Below which no other test's pk looks.
-struct Ground(PathBuf);
+pub struct Ground(pub PathBuf);
 
 impl Drop for Ground {
     fn drop(&mut self) {

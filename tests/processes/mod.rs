@@ -5,6 +5,7 @@ mod ends;
 mod left_overs;
 mod menagerie;
 mod shell;
+mod stray;
 mod terminal;
 
 use std::path::{Path, PathBuf};
