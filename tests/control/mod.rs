@@ -5,6 +5,7 @@ mod attach;
 mod clients;
 mod exec;
 mod lend;
+mod mcp;
 mod ports;
 mod protocol;
 mod reload;
