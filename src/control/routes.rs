@@ -331,15 +331,38 @@ impl<T: serde::de::DeserializeOwned> FromRequest<Arc<Served>> for Body<T> {
         request: axum::extract::Request,
         served: &Arc<Served>,
     ) -> Result<Self, Problem> {
-        let read = axum::Json::<T>::from_request(request, served);
+        let read = axum::Json::<Object<T>>::from_request(request, served);
         match tokio::time::timeout(BODY, read).await {
-            Ok(Ok(axum::Json(value))) => Ok(Self(value)),
+            Ok(Ok(axum::Json(Object(value)))) => Ok(Self(value)),
             Ok(Err(rejection)) => Err(unread(&rejection)),
             Err(_) => Err(Problem::new(
                 ErrorCode::TimedOut,
                 "the body of the request did not come in time",
             )),
         }
+    }
+}
+
+/// A type whose fields are named: a list of their values, which serde would take as well, is
+/// not what the document says.
+struct Object<T>(T);
+
+impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Object<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(std::marker::PhantomData<T>);
+        impl<'de, T: serde::Deserialize<'de>> serde::de::Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+            }
+        }
+        let fields = Fields(std::marker::PhantomData);
+        deserializer.deserialize_map(fields).map(Object)
     }
 }
 

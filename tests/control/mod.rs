@@ -3,6 +3,7 @@
 mod acts;
 mod attach;
 mod clients;
+mod document;
 mod exec;
 mod lend;
 mod mcp;
