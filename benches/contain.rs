@@ -15,9 +15,11 @@
     reason = "a bench shows its figures and stops at whatever fails"
 )]
 
+mod bounds;
+
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use pk::contain::{Choice, Containment, Group, Mechanism, SpawnRequest, StageRequest, kill_all};
@@ -26,18 +28,24 @@ const SERVICES: usize = 500;
 const TURNS: usize = 7;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() {
+async fn main() -> ExitCode {
     let containment = match Containment::choose(Choice::Only(Mechanism::Cgroup)) {
         Ok(containment) => containment,
-        Err(error) => return println!("NOT RUN: {error}"),
+        Err(error) => {
+            println!("NOT RUN: {error}");
+            return ExitCode::SUCCESS;
+        }
     };
     if std::env::args().any(|argument| argument == "spawn") {
         let groups = spawn_all(&containment, SERVICES);
-        return end(&groups).await;
+        end(&groups).await;
+        return ExitCode::SUCCESS;
     }
-    batch(&containment).await;
-    memory(&containment).await;
-    stats(&containment).await;
+    let mut bounds = bounds::Bounds::new();
+    batch(&containment, &mut bounds).await;
+    memory(&containment, &mut bounds).await;
+    stats(&containment, &mut bounds).await;
+    bounds.end()
 }
 
 /// A service that does nothing, as small as there is.
@@ -113,7 +121,7 @@ fn peer_batch() -> Option<Vec<f64>> {
     Some(lines.filter_map(spawned).collect())
 }
 
-async fn batch(containment: &Containment) {
+async fn batch(containment: &Containment, bounds: &mut bounds::Bounds) {
     let (mut ours, mut least) = ([vec![], vec![], vec![]], [vec![], vec![], vec![]]);
     let mut peer = vec![];
     for _ in 0..TURNS {
@@ -135,33 +143,37 @@ async fn batch(containment: &Containment) {
         }
     }
     show(
+        bounds,
         "spawn of 500 into 500 groups, ms",
         &mut ours[0],
         &mut least[0],
-        1.5,
+        Some(1.5),
     );
     show(
+        bounds,
         "spawn of 500 into 500 groups against processkit, ms",
         &mut ours[0],
         &mut peer,
-        0.5,
+        Some(0.5),
     );
     show(
+        bounds,
         "kill of 500 groups to all empty, ms",
         &mut ours[1],
         &mut least[1],
-        1.5,
+        Some(1.5),
     );
     show(
+        bounds,
         "release of 500 groups, ms",
         &mut ours[2],
         &mut least[2],
-        f64::NAN,
+        None,
     );
 }
 
 /// This thread's processor time per spawn, with little and with much memory.
-async fn memory(containment: &Containment) {
+async fn memory(containment: &Containment, bounds: &mut bounds::Bounds) {
     let mut figures = [vec![], vec![]];
     for _ in 0..TURNS {
         for (mib, figure) in [10, 1024].into_iter().zip(&mut figures) {
@@ -176,14 +188,15 @@ async fn memory(containment: &Containment) {
     }
     let [little, much] = &mut figures;
     show(
+        bounds,
         "cpu per spawn with 1 GiB against 10 MiB, us",
         much,
         little,
-        1.5,
+        Some(1.5),
     );
 }
 
-async fn stats(containment: &Containment) {
+async fn stats(containment: &Containment, bounds: &mut bounds::Bounds) {
     let groups = spawn_all(containment, 200);
     let files: Vec<File> = groups
         .iter()
@@ -204,10 +217,11 @@ async fn stats(containment: &Containment) {
         least.push(ms(began) * 1e3 / 200.0);
     }
     show(
+        bounds,
         "sample of a group against one open file, us",
         &mut ours,
         &mut least,
-        2.0,
+        Some(2.0),
     );
     end(&groups).await;
 }
@@ -226,10 +240,19 @@ fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn show(what: &str, ours: &mut [f64], least: &mut [f64], goal: f64) {
+/// Without anything to compare with, or without a bound, it is shown alone.
+fn show(
+    bounds: &mut bounds::Bounds,
+    what: &str,
+    ours: &mut [f64],
+    least: &mut [f64],
+    bound: Option<f64>,
+) {
     let (ours, least) = (median(ours), median(least));
-    println!(
-        "{what}: {ours:.2} against {least:.2} = {:.2} (goal {goal})",
-        ours / least
-    );
+    let ratio = ours / least;
+    let text = format!("{what}: {ours:.2} against {least:.2} = {ratio:.2}");
+    match bound.filter(|_| ratio.is_finite()) {
+        Some(bound) => bounds.hold(&text, ratio, bound),
+        None => println!("{text}"),
+    }
 }

@@ -28,6 +28,7 @@ fn surroundings() -> Surroundings {
         run: RUN,
         group: Arc::default(),
         ports: BTreeMap::new(),
+        heard: None,
         containment,
         environment: vec![("GREETING".into(), "hello".into())],
         working_dir: "/usr".into(),
@@ -266,7 +267,10 @@ async fn what_cannot_be_asked_is_refused() {
     assert!(matches!(refused("ftp://localhost/"), ProbeError::Url(_)));
     assert!(matches!(refused("http:///x"), ProbeError::Url(_)));
     let notify = Prober::new(&patient(Check::Notify), &surroundings()).unwrap_err();
-    assert_eq!(notify.to_string(), "`notify` probes are not supported yet");
+    assert_eq!(
+        notify.to_string(),
+        "nobody hears what the unit says of itself"
+    );
 }
 
 fn exec(script: &str) -> Probe {

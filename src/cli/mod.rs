@@ -86,6 +86,20 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(cli: &Cli, output: &Output) -> End {
     let place = &cli.place;
+    // These say it themselves, or are read by a program at each start of a shell.
+    let silent = matches!(
+        &cli.command,
+        Command::Up(_)
+            | Command::Run(_)
+            | Command::Doctor(_)
+            | Command::Completions(_)
+            | Command::Schema
+    );
+    if !silent {
+        for line in words::left_over(&crate::contain::clear_left_overs()) {
+            output.note(&line);
+        }
+    }
     match &cli.command {
         Command::Up(up) => live::up(place, up, output),
         Command::Run(run) => live::run(place, run, output),

@@ -1,5 +1,6 @@
 //! Specs in plain words.
 
+use crate::contain::LeftOver;
 use crate::domain::event::ProbeRole;
 use crate::domain::id::UnitName;
 use crate::domain::plan::PlanDifference;
@@ -50,6 +51,26 @@ pub fn program(program: &Program) -> Vec<String> {
             })
             .collect(),
     }
+}
+
+/// What was found of a pk that was killed, one line for each thing to say.
+#[must_use]
+pub fn left_over(found: &LeftOver) -> Vec<String> {
+    let mut lines = Vec::new();
+    if found.processes > 0 {
+        let (ended, one) = (found.processes, found.processes == 1);
+        let processes = if one { "process" } else { "processes" };
+        lines.push(format!(
+            "ended {ended} {processes} that a pk which was killed had left"
+        ));
+    }
+    lines.extend(found.stuck.iter().map(|path| {
+        format!(
+            "could not end what a pk which was killed had left in {}",
+            path.display()
+        )
+    }));
+    lines
 }
 
 /// How two plans differ, in one line.

@@ -15,7 +15,7 @@ use crate::domain::spec::{Check, UnitSpec};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unhonoured {
     pub unit: Arc<str>,
-    /// As in `readiness.notify`.
+    /// As in `readiness.http`.
     pub key: String,
     pub span: Span,
     pub place: Place,
@@ -65,8 +65,6 @@ pub(super) fn collect(unit: &Arc<str>, raw: &RawUnit, cx: &Cx<'_>, out: &mut Vec
 
 fn probe_keys(probe: &RawProbe) -> Vec<(&'static str, Span)> {
     let mut keys = Vec::new();
-    let notify = probe.notify.as_ref().filter(|flag| flag.0);
-    keys.extend(notify.map(|f| ("notify", f.key)));
     if let Some(http) = &probe.http {
         let url = match &http.value {
             RawHttp::Url(url) => Some((url, http.span)),

@@ -2,7 +2,8 @@
 //! those that have moved themselves out of every cgroup of this process.
 //!
 //! Whoever passes by collects: the end of any group, a census, and a slow timer. A look costs as
-//! much as this process has threads and children, so that many ends at once share one.
+//! much as this process has threads and children, so that many ends at once share one, and the
+//! more it costs the longer the next one waits.
 
 use std::collections::HashSet;
 use std::fs;
@@ -31,13 +32,16 @@ static STRAYS: Mutex<Vec<Member>> = Mutex::new(Vec::new());
 /// How long an orphan's end may go unnoticed while no group ends.
 const SLOW_TIMER: Duration = Duration::from_millis(200);
 
-/// Between two looks, however many groups end.
+/// The shortest time between two looks, however many groups end.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// Between two looks at least this many times what the last one took.
+const SHARE: u32 = 50;
 
 /// A group has ended since the last look.
 static DUE: Notify = Notify::const_new();
-/// When the last look was over.
-static LOOKED: Mutex<Option<Instant>> = Mutex::new(None);
+/// Before this the end of a group is no reason for another look.
+static NEXT: Mutex<Option<Instant>> = Mutex::new(None);
 
 /// From now on descendants that lose their parent become children of this process
 /// (`PR_SET_CHILD_SUBREAPER(2const)`) instead of init's, and are reaped here when they end.
@@ -58,7 +62,8 @@ pub fn adopt_orphans() -> io::Result<()> {
             loop {
                 // Due or not: it is looked either way.
                 let _ = tokio::time::timeout(SLOW_TIMER, DUE.notified()).await;
-                tokio::time::sleep(PAUSE).await;
+                let next = next().unwrap_or_else(|| Instant::now() + PAUSE);
+                tokio::time::sleep_until(next.into()).await;
                 collect();
             }
         });
@@ -77,10 +82,13 @@ fn strays() -> std::sync::MutexGuard<'static, Vec<Member>> {
     STRAYS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn next() -> Option<Instant> {
+    *NEXT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A group has ended: [`collect`]s, or sees to it that it is done soon.
 pub(super) fn group_ended() {
-    let looked = *LOOKED.lock().unwrap_or_else(PoisonError::into_inner);
-    if looked.is_some_and(|looked| looked.elapsed() < PAUSE) {
+    if next().is_some_and(|next| Instant::now() < next) {
         DUE.notify_one();
     } else {
         collect();
@@ -96,6 +104,7 @@ pub(super) fn collect() {
     let Some(_guard) = registry::all_known() else {
         return;
     };
+    let began = Instant::now();
     let stand = Stand::current();
     let mut seen = HashSet::new();
     // One that is killed may leave children, which then are ours.
@@ -114,7 +123,8 @@ pub(super) fn collect() {
             kill_if_strayed(pid, stand);
         }
     }
-    *LOOKED.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    let pause = PAUSE.max(began.elapsed() * SHARE).min(SLOW_TIMER);
+    *NEXT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + pause);
 }
 
 fn kill_if_strayed(pid: Pid, stand: &Stand) {

@@ -145,6 +145,10 @@ impl Executable {
 
 fn merged(overlay: &[(OsString, OsString)]) -> BTreeMap<OsString, OsString> {
     let mut all: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    // Where pk itself is somebody's service: what it should say there is not its children's.
+    for own in ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"] {
+        all.remove(OsStr::new(own));
+    }
     all.extend(overlay.iter().cloned());
     all
 }

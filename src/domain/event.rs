@@ -1,6 +1,7 @@
 //! What the set of units is told.
 
 use super::id::{Epoch, InstanceId, RunId, UnitName};
+use super::notice::Notice;
 use super::outcome::{Member, RunStatus};
 use super::plan::Plan;
 use super::signal::Signal;
@@ -32,6 +33,8 @@ pub enum Fact {
         role: ProbeRole,
         result: ProbeResult,
     },
+    /// The run says something of itself.
+    Notified(Notice),
     /// There is no process, and none is needed: what the task makes is up to date, and why.
     UpToDate { reason: String },
     /// The leader, or every stage of a pipeline, has exited.

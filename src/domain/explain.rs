@@ -77,6 +77,9 @@ pub fn how_far(machine: &Machine, condition: Condition) -> String {
 #[must_use]
 pub fn status(view: &UnitView) -> String {
     let mut text = state(view);
+    if let Some(said) = &view.said {
+        text.push_str(&format!("; says: {said}"));
+    }
     if let Some(watch) = &view.watch {
         if let Some(files) = &watch.building {
             text.push_str(&format!("; building, as {files} changed"));

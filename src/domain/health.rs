@@ -307,6 +307,11 @@ impl Health {
         }
     }
 
+    /// The run itself says that it is not well.
+    pub fn fell_ill(&mut self) {
+        self.state = Readiness::Unhealthy;
+    }
+
     /// Takes a readiness that latched early, once its probe has begun.
     #[must_use]
     pub fn take_latched(&mut self) -> bool {

@@ -31,6 +31,7 @@ pub mod keys;
 pub mod known;
 pub mod listening;
 pub mod machine;
+pub mod notice;
 pub mod outcome;
 pub mod pace;
 pub mod phase;

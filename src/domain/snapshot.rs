@@ -97,6 +97,9 @@ pub struct UnitView {
     /// Why it was not run: what it makes is up to date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub up_to_date: Option<String>,
+    /// What its run says of itself (`sd_notify(3)`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
     /// Of a unit that watches files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch: Option<WatchView>,

@@ -14,19 +14,22 @@ mod connect;
 mod exec;
 mod file;
 mod http;
+mod notify;
 mod port;
 mod prober;
 pub mod sockets;
 mod tcp;
 
 pub use crate::domain::event::ProbeResult;
+pub use notify::{Heard, Hearing};
 pub use prober::{Prober, Surroundings};
 
 /// Why a probe cannot be made at all.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    #[error("`{0}` probes are not supported yet")]
-    Unsupported(&'static str),
+    /// Which whoever starts a run with such a probe provides for.
+    #[error("nobody hears what the unit says of itself")]
+    NotHeard,
     /// Which the plan's own check does not let through.
     #[error("the unit has no port `{0}`")]
     NoPort(String),

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::connect::late;
 use super::http::HttpProbe;
+use super::notify::{self, Heard};
 use super::{ProbeError, ProbeResult, exec, file, port, tcp};
 use crate::contain::{Containment, Group, SpawnOptions, SpawnRequest, StageRequest};
 use crate::domain::id::RunId;
@@ -41,6 +42,8 @@ pub struct Surroundings {
     pub group: Arc<OnceLock<Arc<Group>>>,
     /// The numbers of the instance's ports, by name.
     pub ports: BTreeMap<String, u16>,
+    /// What the run says of itself, where a `notify` check wants to know.
+    pub heard: Option<watch::Receiver<Heard>>,
 }
 
 impl fmt::Debug for Surroundings {
@@ -80,6 +83,8 @@ enum Kind {
         port: u16,
         group: Arc<OnceLock<Arc<Group>>>,
     },
+    Ready(watch::Receiver<Heard>),
+    Watchdog(watch::Receiver<Heard>),
 }
 
 impl Prober {
@@ -116,21 +121,40 @@ impl Prober {
                     group: Arc::clone(&surroundings.group),
                 }
             }
-            Check::Notify => {
-                return Err(ProbeError::Unsupported(probe.check.kind()));
-            }
+            Check::Notify => Kind::Ready(heard(surroundings)?),
         };
-        Ok(Self {
+        Ok(Self::of(kind, probe))
+    }
+
+    /// The same for a liveness probe: `notify` is the watchdog there, which reports each
+    /// interval of silence.
+    ///
+    /// # Errors
+    /// As [`Prober::new`].
+    pub fn liveness(probe: &Probe, surroundings: &Surroundings) -> Result<Self, ProbeError> {
+        match probe.check {
+            Check::Notify => Ok(Self::of(Kind::Watchdog(heard(surroundings)?), probe)),
+            Check::Http(_)
+            | Check::Tcp { .. }
+            | Check::Exec(_)
+            | Check::File(_)
+            | Check::Port(_)
+            | Check::Log(_) => Self::new(probe, surroundings),
+        }
+    }
+
+    fn of(kind: Kind, probe: &Probe) -> Self {
+        Self {
             kind,
             floor: pace::floor(&probe.check),
             interval: probe.interval,
             timeout: probe.timeout,
             initial_delay: probe.initial_delay,
-        })
+        }
     }
 
     /// Checks until it is dropped and reports every result. A `log` check reports one
-    /// success, however long that takes, and returns.
+    /// success, however long that takes, and returns; so does `notify`.
     ///
     /// `settled` tells whether the probe has reached its success, by whoever counts; from
     /// then on it is paced by its interval, for good. `report` must not block.
@@ -140,10 +164,18 @@ impl Prober {
         mut report: impl FnMut(ProbeResult) + Send,
     ) {
         sleep(self.initial_delay).await;
-        if let Kind::Log(tap) = &mut self.kind {
-            tap.matched().await;
-            report(ProbeResult::Success);
-            return;
+        match &mut self.kind {
+            Kind::Log(tap) => {
+                tap.matched().await;
+                return report(ProbeResult::Success);
+            }
+            Kind::Ready(heard) => {
+                notify::ready(heard).await;
+                return report(ProbeResult::Success);
+            }
+            Kind::Watchdog(heard) => return notify::watchdog(heard, self.interval, report).await,
+            Kind::Http(_) | Kind::Tcp { .. } | Kind::Exec { .. } | Kind::File(_) => {}
+            Kind::Port { .. } => {}
         }
         let began = Instant::now();
         loop {
@@ -189,19 +221,29 @@ impl Prober {
                 // Reported by `run` itself.
                 Kind::Log(tap) if tap.has_matched() => ProbeResult::Success,
                 Kind::Log(_) => ProbeResult::Failure("no line has matched".to_owned()),
+                // The same.
+                Kind::Ready(heard) | Kind::Watchdog(heard) if heard.borrow().ready => {
+                    ProbeResult::Success
+                }
+                Kind::Ready(_) | Kind::Watchdog(_) => {
+                    ProbeResult::Failure("it has not said so".to_owned())
+                }
             }
         };
         // A command is given its own end first, so that it can be reported with its words.
         let limit = match self.kind {
             Kind::Exec { .. } => self.timeout.saturating_mul(2),
-            Kind::Http(_) | Kind::Tcp { .. } | Kind::File(_) | Kind::Log(_) | Kind::Port { .. } => {
-                self.timeout
-            }
+            Kind::Http(_) | Kind::Tcp { .. } | Kind::File(_) | Kind::Log(_) => self.timeout,
+            Kind::Port { .. } | Kind::Ready(_) | Kind::Watchdog(_) => self.timeout,
         };
         timeout(limit, check)
             .await
             .unwrap_or_else(|_| ProbeResult::Failure(late(self.timeout)))
     }
+}
+
+fn heard(surroundings: &Surroundings) -> Result<watch::Receiver<Heard>, ProbeError> {
+    surroundings.heard.clone().ok_or(ProbeError::NotHeard)
 }
 
 #[cfg(test)]

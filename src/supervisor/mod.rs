@@ -16,6 +16,7 @@
 
 mod bounds;
 mod build;
+mod burial;
 mod deadlines;
 mod event_loop;
 mod exec;
@@ -49,6 +50,7 @@ use crate::logs::LogStore;
 use crate::watch::Watcher;
 
 pub use crate::watch::{Backend, Ignored, PathStatus, UnitWatch, Why, WhyUnit};
+use burial::Burial;
 use exec::Beside;
 pub use handle::{Answered, Gone, Handle};
 use hooks::Pending;
@@ -89,6 +91,7 @@ pub fn start(mut settings: Settings) -> Handle {
         groups: LiveGroups::default(),
         terminals: Terminals::default(),
         hooks: Pending::default(),
+        burial: Burial::begin(),
     });
     let hooks = tools.hooks.clone();
     let beside = Beside {

@@ -9,6 +9,7 @@
 //! It alone holds the group, the pipes and the probes of its run. It reports, and never
 //! decides: when to signal, to kill or to stop probing it is told.
 
+mod hearing;
 mod launch;
 mod launched;
 
@@ -23,6 +24,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 
+use super::burial::Burial;
 use super::event_loop::{Incoming, report};
 use super::freshness::{self, Freshness};
 use super::hooks::Pending;
@@ -41,7 +43,7 @@ use crate::domain::signal::Signal;
 use crate::domain::spec::{Command, Lifetime, UnitSpec};
 use crate::domain::stop::REAP_LIMIT;
 use crate::logs::{LogStore, Origin, Stream, UnitLog};
-use crate::probe::{Prober, Surroundings};
+use crate::probe::{Hearing, Prober, Surroundings};
 
 /// What all runners share.
 #[derive(Debug)]
@@ -54,6 +56,7 @@ pub(super) struct Tools {
     pub groups: LiveGroups,
     pub terminals: Terminals,
     pub hooks: Pending,
+    pub burial: Burial,
 }
 
 /// What a runner is asked.
@@ -94,6 +97,7 @@ pub(super) fn spawn(
         replica: request::replica(name, &spec),
         ports: BTreeMap::new(),
         group: Arc::default(),
+        hearing: None,
         spec,
         tools,
         environment,
@@ -142,6 +146,8 @@ struct Runner {
     ports: BTreeMap<String, u16>,
     /// What holds it, once it is spawned.
     group: Arc<OnceLock<Arc<Group>>>,
+    /// What it says of itself, until it is spawned.
+    hearing: Option<Hearing>,
     spec: Arc<UnitSpec>,
     tools: Arc<Tools>,
     environment: Vec<(OsString, OsString)>,
@@ -182,6 +188,9 @@ impl Runner {
         if let Err(error) = self.ready_ports().await {
             return Fact::SpawnFailed { error };
         }
+        if let Err(error) = self.ready_hearing().await {
+            return Fact::SpawnFailed { error };
+        }
         if let Err(error) = self.ready_probes() {
             return Fact::SpawnFailed { error };
         }
@@ -191,6 +200,7 @@ impl Runner {
             Freshness::UpToDate(reason) => return Fact::UpToDate { reason },
             Freshness::Interrupted(error) => return Fact::SpawnFailed { error },
         }
+        self.add_hearing();
         let (group, mut running) = match self.execute().await {
             Ok(spawned) => spawned,
             Err(error) => return Fact::SpawnFailed { error },
@@ -201,6 +211,7 @@ impl Runner {
         let (groups, environment) = (&self.tools.groups, &self.environment);
         let live = LiveRun::new(groups, self.run, &self.group_name, &group, environment);
         self.report(Fact::Spawned { pid: running.pid() });
+        let listening = self.hear(&group);
 
         let statuses = self.until(&group, running.exited()).await;
         let status = RunStatus(statuses.unwrap_or_else(|_| vec![ExitStatus::Code(-1)]));
@@ -224,7 +235,7 @@ impl Runner {
             self.pause(&group).await;
         }
 
-        drop(live);
+        drop((live, listening));
         self.look_for_want_of_memory(&group, &status);
         self.probes.clear();
         // After the limit the streams are dropped, which closes them.
@@ -238,11 +249,13 @@ impl Runner {
             LAST_WORD_LIMIT
         };
         self.last_words(limit, &group).await;
-        while group.release().await.is_err() {
+        while self.tools.burial.release(&group).await.is_err() {
             // Somebody joined the group since it was empty.
             let _ = group.kill();
             self.pause(&group).await;
         }
+        let held = (group, running, std::mem::take(&mut self.group));
+        self.tools.burial.drop(held);
         Fact::Reaped
     }
 
@@ -355,11 +368,16 @@ impl Runner {
             taps: self.tools.store.clone(),
             group: Arc::clone(&self.group),
             ports: self.ports.clone(),
+            heard: self.heard(),
         };
         for role in ProbeRole::ALL {
             if let Some(probe) = probe_of(&self.spec, role) {
-                let prober = Prober::new(probe, &surroundings)
-                    .map_err(|error| format!("cannot make its {role} probe: {error}"))?;
+                let made = match role {
+                    ProbeRole::Startup | ProbeRole::Readiness => Prober::new(probe, &surroundings),
+                    ProbeRole::Liveness => Prober::liveness(probe, &surroundings),
+                };
+                let prober =
+                    made.map_err(|error| format!("cannot make its {role} probe: {error}"))?;
                 self.probes.insert(
                     role,
                     Probing {

@@ -54,6 +54,9 @@ pub fn status(view: &UnitView, history: Option<&UnitHistory>, now: Instant) -> S
             if let Some(last) = last_failure {
                 text.push_str(&format!(": {last}"));
             }
+            if let Some(said) = &view.said {
+                text.push_str(&format!("; says: {said}"));
+            }
             if let Some(left) = until.map(|until| until.since(now)) {
                 text.push_str(&format!(", {} left", countdown(left)));
             }

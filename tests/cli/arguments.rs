@@ -123,7 +123,7 @@ services:
   api:
     command: touch ran
     foreground: true
-    readiness: {notify: true}
+    readiness: {http: 'https://localhost/'}
   other:
     command: touch ran
     on: {ready: 'true'}
@@ -135,7 +135,7 @@ services:
         .stdout("")
         .stderr(
             "error: pk.yaml:4:5: `foreground` of `api` is not supported by `pk up` in this version yet\n\
-             error: pk.yaml:5:17: `readiness.notify` of `api` is not supported by `pk up` in this version yet\n",
+             error: pk.yaml:5:23: `readiness.http (an https URL)` of `api` is not supported by `pk up` in this version yet\n",
         )
         .run();
     assert!(!ran.exists());

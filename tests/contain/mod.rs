@@ -27,6 +27,7 @@ mod hardship;
 mod helpers;
 mod keepers;
 mod left_overs;
+mod no_fork;
 mod options;
 mod pid_namespace;
 mod pid_reuse;

@@ -426,7 +426,7 @@ fn units(place: &Place) -> Option<Units> {
     })
 }
 /// Where a pk started from here makes its cgroups, if it may.
-fn own_cgroup() -> Option<PathBuf> {
+pub fn own_cgroup() -> Option<PathBuf> {
     let containment = Containment::choose(Choice::Only(Mechanism::Cgroup)).ok()?;
     Some(containment.stand_path()?.parent()?.to_owned())
 }

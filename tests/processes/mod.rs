@@ -2,6 +2,7 @@
 
 mod background;
 mod ends;
+mod left_overs;
 mod menagerie;
 mod shell;
 mod terminal;

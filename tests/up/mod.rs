@@ -7,6 +7,7 @@ mod hardship;
 mod hooks;
 mod hung;
 mod kept;
+mod notify;
 mod order;
 mod output;
 mod pipelines;

@@ -18,6 +18,7 @@ use crate::cli::log_store;
 use crate::cli::output::reason;
 use crate::cli::saved::{self, Files};
 use crate::cli::signals::Signals;
+use crate::cli::words;
 use crate::contain::{self, Containment, Mechanism, Supervised};
 use crate::control::{self, LocalPort};
 use crate::domain::change::What;
@@ -260,19 +261,7 @@ fn opening(stack: &Stack, containment: &Containment, logs: Option<&str>) -> Vec<
     }
     lines.extend(logs.map(str::to_owned));
     lines.extend(stack.listening());
-    let left = containment.left_over().processes;
-    if left > 0 {
-        let processes = if left == 1 { "process" } else { "processes" };
-        lines.push(format!(
-            "ended {left} {processes} that a pk which was killed had left"
-        ));
-    }
-    for path in &containment.left_over().stuck {
-        lines.push(format!(
-            "could not end what a pk which was killed had left in {}",
-            path.display()
-        ));
-    }
+    lines.extend(words::left_over(containment.left_over()));
     lines
 }
 

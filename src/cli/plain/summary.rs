@@ -174,6 +174,7 @@ mod tests {
             last_failure: None,
             exit: None,
             up_to_date: None,
+            said: None,
             watch: None,
             wait: None,
             tty: crate::domain::spec::Tty::No,

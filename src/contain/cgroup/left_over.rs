@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 
+use super::discover::own_cgroup;
 use super::stand::{LEAF, PREFIX, lock};
-use super::subtree;
+use super::{scope, subtree};
 use crate::contain::census;
 
 /// What a dead pk had left behind, and was cleaned up.
@@ -39,7 +40,23 @@ impl LeftOver {
 /// How long left-overs may take to die.
 const CLEAR_LIMIT: Duration = Duration::from_millis(500);
 
-pub(super) fn clear_left_overs(own: &Path) -> LeftOver {
+/// Ends and removes what dead owners left where this process is. Raising a stand does the
+/// same; this is for who raises none. Where there are no cgroups nothing is left by design.
+#[must_use]
+pub fn clear_left_overs() -> LeftOver {
+    own_cgroup().map_or_else(|_| LeftOver::default(), |own| near(&own))
+}
+
+/// Below `own` and in the scopes beside it.
+pub(super) fn near(own: &Path) -> LeftOver {
+    let mut left_over = clear_below(own);
+    for scope in scope::beside(own) {
+        left_over.add(clear_below(&scope));
+    }
+    left_over
+}
+
+fn clear_below(own: &Path) -> LeftOver {
     let Ok(entries) = fs::read_dir(own) else {
         return LeftOver::default();
     };

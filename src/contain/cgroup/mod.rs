@@ -32,7 +32,7 @@ use super::sys;
 use crate::domain::signal::Signal;
 pub use discover::Refusal;
 use events::Events;
-pub use left_over::LeftOver;
+pub use left_over::{LeftOver, clear_left_overs};
 pub use scope::NoScope;
 pub(super) use stand::{LEAF, Stand};
 
@@ -103,16 +103,32 @@ impl Cgroup {
 
     /// Every process in it and in what was made below it, zombies included.
     pub fn processes(&self) -> io::Result<Vec<Pid>> {
+        match self.list()? {
+            Some(list) => self.listed(&list),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Its `cgroup.procs`, for reading. `None`: it was removed, so nobody is in it.
+    fn list(&self) -> io::Result<Option<OwnedFd>> {
+        match self.open("cgroup.procs") {
+            Err(error) if is(&error, Errno::NOENT) || is(&error, Errno::NODEV) => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
+    /// The same, with its `cgroup.procs` open: to list is most of what a signal costs.
+    fn listed(&self, procs: &OwnedFd) -> io::Result<Vec<Pid>> {
         let mut found = Vec::new();
-        for path in self.subtree()? {
-            // Not readable: removed since it was listed, or of a kind that holds threads only.
-            let Ok(text) = fs::read_to_string(path.join("cgroup.procs")) else {
-                continue;
-            };
-            found.extend(
-                text.lines()
-                    .filter_map(|line| Pid::from_raw(line.parse().ok()?)),
-            );
+        read_pids(procs, &mut found)?;
+        if self.has_children()? {
+            for path in self.subtree()?.iter().skip(1) {
+                // Not readable: removed since it was listed, or of a kind that holds threads
+                // only.
+                if let Ok(procs) = fs::File::open(path.join("cgroup.procs")) {
+                    let _ = read_pids(&procs.into(), &mut found);
+                }
+            }
         }
         Ok(found)
     }
@@ -135,10 +151,11 @@ impl Cgroup {
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         let mut done = HashSet::new();
         let mut refused = None;
+        let Some(procs) = self.list()? else {
+            return Err(Errno::SRCH.into());
+        };
         for _ in 0..ROUNDS {
-            let opened: Vec<_> = self
-                .processes()?
-                .into_iter()
+            let opened: Vec<_> = (self.listed(&procs)?.into_iter())
                 .filter(|pid| !done.contains(pid))
                 .filter_map(|pid| Some((pid, pidfd_open(pid, PidfdFlags::empty()).ok()?)))
                 .collect();
@@ -146,7 +163,7 @@ impl Cgroup {
                 break;
             }
             // Who is still listed after its pidfd was opened is who was meant.
-            let still: HashSet<Pid> = self.processes()?.into_iter().collect();
+            let still: HashSet<Pid> = self.listed(&procs)?.into_iter().collect();
             for (pid, pidfd) in opened {
                 if !still.contains(&pid) || !done.insert(pid) {
                     continue;
@@ -226,14 +243,15 @@ impl Cgroup {
         Ok(rustix::fs::openat(&self.dir, file, flags, Mode::empty())?)
     }
 
-    /// Whether cgroups were made below it.
     /// From `memory.events`, which is there with the memory controller alone.
     pub fn oom_kills(&self) -> Option<u64> {
-        let text = fs::read_to_string(self.path.join("memory.events")).ok()?;
+        let file = self.open("memory.events").ok()?;
+        let text = io::read_to_string(fs::File::from(file)).ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
         line?.trim().parse().ok()
     }
 
+    /// Whether cgroups were made below it.
     pub fn has_children(&self) -> io::Result<bool> {
         // As for any folder: itself, its name, and one for each folder in it.
         Ok(rustix::fs::fstat(&self.dir)?.st_nlink > 2)
@@ -308,6 +326,30 @@ fn subtree(path: &Path) -> io::Result<Vec<PathBuf>> {
         }
     }
     Ok(found)
+}
+
+/// Reads a `cgroup.procs` from its beginning.
+fn read_pids(procs: &OwnedFd, found: &mut Vec<Pid>) -> io::Result<()> {
+    let mut text = Vec::new();
+    let mut part = [0; 4096];
+    loop {
+        let read = match rustix::io::pread(procs, &mut part, text.len() as u64) {
+            Ok(read) => read,
+            // It was removed since: nobody is in it.
+            Err(Errno::NODEV) => 0,
+            Err(error) => return Err(error.into()),
+        };
+        if read == 0 {
+            break;
+        }
+        text.extend_from_slice(&part[..read]);
+    }
+    let lines = text.split(|&byte| byte == b'\n');
+    found.extend(lines.filter_map(|line| {
+        let number = std::str::from_utf8(line).ok()?.parse().ok()?;
+        Pid::from_raw(number)
+    }));
+    Ok(())
 }
 
 fn open_dir(path: &Path) -> io::Result<OwnedFd> {

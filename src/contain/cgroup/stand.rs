@@ -22,7 +22,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, getpid};
 
 use super::discover::{Refusal, own_cgroup};
-use super::left_over::{LeftOver, clear, clear_left_overs};
+use super::left_over::{self, LeftOver, clear};
 use super::scope::{self, NoScope};
 use super::{Cgroup, CreateError, open_dir};
 use crate::contain::census;
@@ -86,10 +86,7 @@ impl Stand {
 
     fn make_in_own() -> Result<(Self, LeftOver), Refusal> {
         let own = own_cgroup()?;
-        let mut left_over = clear_left_overs(&own);
-        for scope in scope::beside(&own) {
-            left_over.add(clear_left_overs(&scope));
-        }
+        let left_over = left_over::near(&own);
         Ok((Self::make(own)?, left_over))
     }
 

@@ -23,6 +23,7 @@ impl Machine {
             Fact::SpawnFailed { error } => self.ended(Failure::Spawn(error), ctx),
             Fact::UpToDate { reason } => self.is_up_to_date(reason, ctx),
             Fact::Probed { role, result } => self.probed(role, result, ctx),
+            Fact::Notified(notice) => self.notified(notice, ctx),
             Fact::LeaderExited { status, empty } => self.leader_exited(status, empty, ctx),
             Fact::OutOfMemory => self.starved = true,
             Fact::StopCommandFailed => self.stop_command_failed(ctx),
@@ -39,6 +40,7 @@ impl Machine {
             }
             Fact::Spawned { .. }
             | Fact::Probed { .. }
+            | Fact::Notified(_)
             | Fact::LeaderExited { .. }
             | Fact::OutOfMemory
             | Fact::StopCommandFailed

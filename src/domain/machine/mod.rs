@@ -10,6 +10,7 @@
 mod armed;
 mod facts;
 mod ladder;
+mod said;
 mod seen;
 mod terms;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use super::effect::Effect;
 use super::event::{Armed, Deadline, DeadlineKind, Fact, ProbeRole};
 use super::health::Health;
 use super::id::{Attempt, Epoch, InstanceId, RunId, UnitName};
+use super::notice::Said;
 use super::outcome::{Failed, Failure, Member, Outcome, RunStatus, Skip};
 use super::phase::{End, Phase, Stop};
 use super::restart::{Decision, History};
@@ -101,6 +103,8 @@ pub struct Machine {
     restarts: u32,
     /// Why its last start found nothing to do.
     up_to_date: Option<String>,
+    /// What the last run has said of itself.
+    said: Option<Box<Said>>,
 }
 
 impl Machine {
@@ -133,6 +137,7 @@ impl Machine {
             stuck: None,
             restarts: 0,
             up_to_date: None,
+            said: None,
         }
     }
 
@@ -218,6 +223,7 @@ impl Machine {
         self.ready_after = None;
         self.last_status = None;
         self.up_to_date = None;
+        self.said = None;
         self.survivors.clear();
         self.starved = false;
         self.disarm_all();

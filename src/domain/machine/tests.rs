@@ -1,6 +1,8 @@
 //! The whole table: every phase × every input, in one snapshot. A rule that changes is a
 //! difference to review.
 
+mod said;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use crate::domain::event::{DeadlineKind, Fact, ProbeResult, ProbeRole};
 use crate::domain::exit::ExitStatus;
 use crate::domain::health::Readiness;
 use crate::domain::id::{InstanceId, UnitName};
+use crate::domain::notice::Notice;
 use crate::domain::outcome::{Failure, Member, Outcome, RunStatus, Skip};
 use crate::domain::phase::{End, Phase, Rung, Stop};
 use crate::domain::signal::Signal;
@@ -95,6 +98,10 @@ fn probed(role: ProbeRole, success: bool) -> Input {
         ProbeResult::Failure("refused".into())
     };
     Input::Fact(Fact::Probed { role, result })
+}
+
+fn notified(notice: Notice) -> Input {
+    Input::Fact(Fact::Notified(notice))
 }
 
 /// A way to each phase that there is, and to each rung of those with one.
@@ -238,6 +245,19 @@ fn inputs() -> Vec<(String, Option<bool>, Input)> {
         ("liveness good", probed(ProbeRole::Liveness, true)),
         ("liveness bad", probed(ProbeRole::Liveness, false)),
         ("startup good", probed(ProbeRole::Startup, true)),
+        ("says ready", notified(Notice::Ready)),
+        ("says reloading", notified(Notice::Reloading)),
+        ("says stopping", notified(Notice::Stopping)),
+        (
+            "says something",
+            notified(Notice::Status(Some("7 clients".into()))),
+        ),
+        ("says alive", notified(Notice::Alive)),
+        ("says unwell", notified(Notice::Unwell)),
+        (
+            "asks for time",
+            notified(Notice::Extend(Duration::from_secs(60))),
+        ),
         ("exit 0, empty", exits(0, true)),
         ("exit 1, empty", exits(1, true)),
         ("exit 1, stragglers", exits(1, false)),

@@ -110,6 +110,7 @@ impl UnitSet {
             last_failure: machine.failing().cloned(),
             exit: machine.last_status().cloned(),
             up_to_date: machine.up_to_date().map(str::to_owned),
+            said: machine.said(),
             // One that leaves is no longer of the unit that watches.
             watch: (!instance.removed)
                 .then(|| self.watch_view(&instance.unit))

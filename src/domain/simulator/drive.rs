@@ -182,6 +182,12 @@ impl Life<'_> {
                 }
                 Ok(())
             }
+            Act::Says(name, notice) => {
+                if let Some(run) = self.world.live(name) {
+                    self.world.happen(run, Happening::Says(notice.clone()));
+                }
+                Ok(())
+            }
             Act::Probed(name, role, success) => match self.world.live(name) {
                 Some(run) => self.step(Event::Fact {
                     run,

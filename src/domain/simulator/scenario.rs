@@ -7,6 +7,7 @@ use fastrand::Rng;
 
 use crate::domain::event::{ProbeRole, Shutdown};
 use crate::domain::id::UnitName;
+use crate::domain::notice::Notice;
 use crate::domain::outcome::RunStatus;
 use crate::domain::plan::{Plan, Selection};
 use crate::domain::set::Options;
@@ -57,6 +58,8 @@ pub enum Act {
     Lose(UnitName),
     /// A check reports, whether its probe was started or not.
     Probed(UnitName, ProbeRole, bool),
+    /// The run of that instance says that of itself.
+    Says(UnitName, Notice),
     /// A fact that was delivered before comes again.
     RepeatFact(usize),
     /// A deadline that was armed before comes (again).
@@ -161,11 +164,12 @@ fn random_name(rng: &mut Rng, units: &[UnitSpec]) -> UnitName {
 }
 
 fn random_act(rng: &mut Rng, first: &[UnitSpec], units: &mut Vec<UnitSpec>) -> Act {
-    match rng.u32(..52) {
+    match rng.u32(..54) {
         40..=48 => Act::Save(random_name(rng, units), rng.u8(..3)),
         49 => Act::PauseWatch(random_names(rng, units)),
         50 => Act::ResumeWatch(random_names(rng, units)),
         51 => Act::Attend(rng.bool()),
+        52 | 53 => Act::Says(random_name(rng, units), random_notice(rng)),
         0..=4 => Act::Start(random_names(rng, units)),
         5..=8 => Act::Stop(random_names(rng, units)),
         9..=12 => Act::Restart(random_names(rng, units)),
@@ -201,6 +205,18 @@ fn random_act(rng: &mut Rng, first: &[UnitSpec], units: &mut Vec<UnitSpec>) -> A
             1 => rng.i64(0..2000),
             _ => rng.i64(0..100_000),
         }),
+    }
+}
+
+fn random_notice(rng: &mut Rng) -> Notice {
+    match rng.u8(..8) {
+        0 => Notice::Ready,
+        1 => Notice::Reloading,
+        2 => Notice::Stopping,
+        3 => Notice::Status(rng.bool().then(|| "busy".to_owned())),
+        4 => Notice::Alive,
+        5 => Notice::Unwell,
+        _ => Notice::Extend(millis(rng, 0..3000)),
     }
 }
 

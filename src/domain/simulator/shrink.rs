@@ -192,6 +192,7 @@ fn names_of(step: &mut Step) -> Option<&mut Vec<crate::domain::id::UnitName>> {
         | Act::Crash(..)
         | Act::Lose(_)
         | Act::Probed(..)
+        | Act::Says(..)
         | Act::RepeatFact(_)
         | Act::RepeatDeadline(_)
         | Act::Jump(_) => None,
@@ -224,6 +225,7 @@ pub fn show(scenario: &Scenario) -> String {
             | Act::Crash(..)
             | Act::Lose(_)
             | Act::Probed(..)
+            | Act::Says(..)
             | Act::RepeatFact(_)
             | Act::RepeatDeadline(_)
             | Act::Jump(_) => format!("{:?}", step.act),

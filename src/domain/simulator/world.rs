@@ -13,6 +13,7 @@ use crate::domain::event::{Deadline, Fact, ProbeResult, ProbeRole};
 use crate::domain::exit::ExitStatus;
 use crate::domain::health::probe_of;
 use crate::domain::id::{RunId, UnitName};
+use crate::domain::notice::Notice;
 use crate::domain::outcome::{Member, RunStatus};
 use crate::domain::signal::Signal;
 use crate::domain::spec::{UnitKind, UnitSpec};
@@ -43,6 +44,7 @@ pub enum Happening {
     AllKilled,
     Survive,
     Check(ProbeRole),
+    Says(Notice),
     /// The stop command ends, and the run does not.
     StopCommandFails,
     Vanish,
@@ -325,6 +327,7 @@ impl World {
                 self.tell(id, 1, Fact::Survivors(vec![member]));
             }
             Happening::Check(role) => self.check(id, role),
+            Happening::Says(notice) => self.tell(id, 1, Fact::Notified(notice)),
             Happening::StopCommandFails => self.tell(id, 1, Fact::StopCommandFailed),
             Happening::Vanish => self.tell(id, 1, Fact::Lost),
         }
