@@ -11,6 +11,7 @@ use super::protocol::{
 };
 use super::record::Record;
 use super::reload::{ReloadAsk, Reloaded};
+use crate::domain::diagnostics::Diagnostics;
 use crate::domain::exec::{ExecAsk, ExecContext};
 use crate::domain::listening::UnitPorts;
 use crate::domain::stats::StackStats;
@@ -45,6 +46,9 @@ pub fn openapi() -> Value {
         "/v1/ports": { "get": operation(
             types, "ports", "Where the processes of each unit really listen now.",
         ).gives::<Vec<UnitPorts>>().done() },
+        "/v1/diagnostics": { "get": operation(
+            types, "diagnostics", "How well pk itself does.",
+        ).gives::<Diagnostics>().done() },
         "/v1/reload": { "post": operation(
             types, "reload",
             "Goes over to what the files of the stack say now, or shows what that would do. \

@@ -7,6 +7,7 @@
 //!  GET  /v1/state/stream     each state that follows (SSE: snapshot, end)
 //!  POST /v1/commands         Act                                       Taken
 //!  GET  /v1/ports            where the units listen                    [UnitPorts]
+//!  GET  /v1/diagnostics      how well pk itself does                   Diagnostics
 //!  GET  /v1/timeline         how the stack started                     Timeline
 //!  POST /v1/reload           ReloadAsk                                 Reloaded
 //!  GET  /v1/changes          what changed, from a place on             ChangesPage

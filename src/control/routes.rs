@@ -21,7 +21,7 @@ use super::port::{ControlPort, PortError};
 use super::protocol::{Act, ErrorCode, MAX_BODY, Problem, Taken, WatchQuery, WhyQuery};
 use super::record::Record;
 use super::reload::{ReloadAsk, ReloadError};
-use super::{feed, live, log_pages, openapi, streams};
+use super::{diagnostics, feed, live, log_pages, openapi, streams};
 use crate::domain::admission::{Answer, Denial};
 use crate::domain::event::Command;
 use crate::domain::id::Revision;
@@ -75,6 +75,12 @@ impl Served {
             })
     }
 
+    /// How many clients stay at the moment.
+    pub(super) fn following(&self) -> u32 {
+        let free = self.followers.available_permits();
+        u32::try_from(FOLLOWERS.saturating_sub(free)).unwrap_or(u32::MAX)
+    }
+
     /// The snapshot as JSON: written once, however many ask.
     pub(super) fn write(&self, snapshot: &Snapshot) -> Result<Arc<RawValue>, Problem> {
         let lock = || self.written.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,6 +132,7 @@ pub(super) fn router(served: Arc<Served>) -> Router {
         .route("/v1/commands", post(command))
         .route("/v1/timeline", get(timeline))
         .route("/v1/ports", get(listening))
+        .route("/v1/diagnostics", get(diagnostics::diagnostics))
         .route("/v1/reload", post(reload))
         .route("/v1/changes", get(streams::changes_page))
         .route("/v1/changes/stream", get(streams::changes))
@@ -227,7 +234,7 @@ async fn why_watched(
     }
 }
 
-fn unanswered(served: &Served, error: &PortError) -> Problem {
+pub(super) fn unanswered(served: &Served, error: &PortError) -> Problem {
     match error {
         PortError::Gone => Problem::denied(Denial::Ended, served.snapshot().revision),
         PortError::Unsupported | PortError::Refused(_) => {

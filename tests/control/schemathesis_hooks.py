@@ -11,6 +11,8 @@ from schemathesis.generation.modes import GenerationMode
 def before_call(context, case, kwargs):
     meta = case.meta
     wrong = meta is not None and meta.generation.mode == GenerationMode.NEGATIVE
+    if not wrong and "unit" in (case.path_parameters or {}):
+        case.path_parameters["unit"] = "db"
     body = case.body
     if not wrong and isinstance(body, dict) and body.get("command") == "shutdown":
         case.body = {"command": "attend", "on": False}
