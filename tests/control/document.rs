@@ -16,7 +16,8 @@ fn schemathesis() -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
-fn hold(listens: &Listens, program: PathBuf, args: &[&str]) {
+/// What it says of a server that is as the document says.
+fn hold(listens: &Listens, program: PathBuf, args: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("http://{}", listens.address);
     // It has bounds of its own; this one is for when they do not hold.
@@ -43,13 +44,13 @@ fn hold(listens: &Listens, program: PathBuf, args: &[&str]) {
         .args(["--request-timeout", "20", "--suppress-health-check", "all"])
         .args(args);
     let ran = command.output().unwrap();
-    let said = String::from_utf8_lossy(&ran.stdout);
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
     assert!(
         ran.status.success(),
         "{said}\n{}",
         String::from_utf8_lossy(&ran.stderr)
     );
-    eprintln!("{said}");
+    said
 }
 
 /// What begins as the document says goes on as events.
@@ -98,10 +99,13 @@ fn every_answer_is_as_the_document_says() {
     };
     let pk = listening_shop(&["--keep-project"]);
     let listens = listens(&pk);
-    hold(
-        &listens,
-        program.clone(),
-        &["--max-examples", "25", "--seed", "1"],
+    eprintln!(
+        "{}",
+        hold(
+            &listens,
+            program.clone(),
+            &["--max-examples", "25", "--seed", "1"],
+        )
     );
     // It lives, and does what it is told.
     pk.pk(["start", "db", "--wait"]).assert_code(0);
@@ -110,7 +114,10 @@ fn every_answer_is_as_the_document_says() {
 
     let pk = listening_shop(&["--listen-read-only"]);
     let listens = self::listens(&pk);
-    hold(&listens, program, &["--max-examples", "5", "--seed", "2"]);
+    eprintln!(
+        "{}",
+        hold(&listens, program, &["--max-examples", "5", "--seed", "2"])
+    );
     pk.pk(["wait", "db"]).assert_code(0);
     pk.pk(["down"]).assert_code(0);
     pk.wait().assert_code(0);

@@ -274,7 +274,7 @@ mod tests {
             },
             time: jiff::Timestamp::UNIX_EPOCH,
             bytes: text.to_owned().into(),
-            cut: Cut::Whole,
+            cut: Cut::Newline,
         }
     }
 
