@@ -47,7 +47,7 @@ mod tests {
         let text = bounded(vec![line; 100], "name fewer");
         assert!(text.len() < MAX + 100);
         assert!(
-            text.ends_with("(52 more lines left out; name fewer)\n"),
+            text.ends_with("(51 more lines left out; name fewer)\n"),
             "{text}"
         );
         assert_eq!(bounded(["a".to_owned()], ""), "a\n");
