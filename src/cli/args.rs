@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::listen::Listen;
 use super::running::args as running;
 use super::running::log_args;
+use super::running::mcp::Mcp;
 
 /// Runs a local development stack from one file.
 ///
@@ -75,6 +76,7 @@ pub enum Command {
     Watch(running::Watch),
     Reload(running::Reload),
     Timeline(running::Timeline),
+    Mcp(Mcp),
     Init(Init),
     Doctor(Doctor),
     Check(Check),

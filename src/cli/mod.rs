@@ -51,7 +51,7 @@ use exit::End;
 use output::Output;
 use running::act::Then;
 use running::args::{Awaited, Form};
-use running::{act, attach, events, exec, logs, reload, show, stats, timeline, wait, watch};
+use running::{act, attach, events, exec, logs, mcp, reload, show, stats, timeline, wait, watch};
 
 use crate::domain::event::Command as Ask;
 
@@ -150,6 +150,7 @@ fn run(cli: &Cli, output: &Output) -> End {
         Command::Stats(args) => stats::stats(place, args, output),
         Command::Watch(args) => watch::watch(place, args, output),
         Command::Reload(args) => reload::ask(place, *args, output),
+        Command::Mcp(args) => mcp::mcp(place, *args, output),
         Command::Timeline(args) => timeline::timeline(place, *args, output),
         Command::Completions(args) => {
             let mut text = Vec::new();

@@ -10,6 +10,7 @@ use super::port::{ControlPort, Found, PortError, Reply, TerminalReply, UnitWatch
 use super::reload::{Reload, ReloadAsk, ReloadError, ReloadReply, Reloader};
 use super::terminal::{Input, TerminalWatch};
 use crate::domain::change::What;
+use crate::domain::diagnostics::LoopLatency;
 use crate::domain::event::Command;
 use crate::domain::exec::ExecContext;
 use crate::domain::id::{InstanceId, UnitName};
@@ -99,6 +100,10 @@ impl ControlPort for LocalPort {
 
     fn timeline(&self) -> Found<'_, Timeline> {
         Box::pin(async { Ok(self.handle.timeline()) })
+    }
+
+    fn latency(&self) -> Found<'_, LoopLatency> {
+        Box::pin(async { Ok(self.handle.latency()) })
     }
 
     fn listening(&self) -> Found<'_, Vec<UnitPorts>> {

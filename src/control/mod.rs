@@ -17,6 +17,7 @@
 //! session is the one truth of whether a stack runs; files that a dead one left mean nothing.
 
 mod changes;
+mod diagnostics;
 mod feed;
 mod feed_port;
 mod gate;

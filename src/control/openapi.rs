@@ -11,6 +11,7 @@ use super::protocol::{
 };
 use super::record::Record;
 use super::reload::{ReloadAsk, Reloaded};
+use crate::domain::diagnostics::Diagnostics;
 use crate::domain::exec::{ExecAsk, ExecContext};
 use crate::domain::listening::UnitPorts;
 use crate::domain::processes::{Held, UnitProcess};
@@ -49,6 +50,9 @@ pub fn openapi() -> Value {
         "/v1/containment": { "get": operation(
             types, "containment", "By what the processes of the units are held.",
         ).gives::<Held>().done() },
+        "/v1/diagnostics": { "get": operation(
+            types, "diagnostics", "How well pk itself does.",
+        ).gives::<Diagnostics>().done() },
         "/v1/reload": { "post": operation(
             types, "reload",
             "Goes over to what the files of the stack say now, or shows what that would do. \

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::changes::Changes;
 use super::reload::{ReloadAsk, ReloadError, ReloadReply};
 use super::terminal::{Input, TerminalError, TerminalWatch};
+use crate::domain::diagnostics::LoopLatency;
 use crate::domain::event::Command;
 use crate::domain::exec::ExecContext;
 use crate::domain::id::{InstanceId, UnitName};
@@ -57,6 +58,11 @@ pub trait ControlPort: Send + Sync + std::fmt::Debug {
 
     /// How the stack started.
     fn timeline(&self) -> Found<'_, Timeline> {
+        Box::pin(async { Err(PortError::Unsupported) })
+    }
+
+    /// How long what comes in waits until it is dealt with.
+    fn latency(&self) -> Found<'_, LoopLatency> {
         Box::pin(async { Err(PortError::Unsupported) })
     }
 

@@ -8,6 +8,7 @@
 //!  POST /v1/commands         Act                                       Taken
 //!  GET  /v1/ports            where the units listen                    [UnitPorts]
 //!  GET  /v1/containment      by what processes are held                Held
+//!  GET  /v1/diagnostics      how well pk itself does                   Diagnostics
 //!  GET  /v1/timeline         how the stack started                     Timeline
 //!  POST /v1/reload           ReloadAsk                                 Reloaded
 //!  GET  /v1/changes          what changed, from a place on             ChangesPage

@@ -78,6 +78,8 @@ impl RemotePort {
     /// Nobody is there, or nobody that is understood.
     pub async fn connect(socket: PathBuf) -> Result<Self, WireError> {
         let changes = place(EventStream::open(&socket, "/v1/changes/stream").await)?;
+        // Before it is asked: a time here is never earlier than that of a state which is seen.
+        let asked = tokio::time::Instant::now();
         let mut states = place(EventStream::open(&socket, "/v1/state/stream").await)?;
         let state: State = match &mut states {
             Some(states) => {
@@ -87,7 +89,7 @@ impl RemotePort {
             }
             None => wire::get(&socket, "/v1/state").await?,
         };
-        let met = (state.now, tokio::time::Instant::now());
+        let met = (state.now, asked);
         let change_sender = broadcast::Sender::new(state.snapshot.changes_at_once());
         let (snapshot_sender, snapshots) = watch::channel(Arc::new(state.snapshot));
         let weak = change_sender.downgrade();

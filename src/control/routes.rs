@@ -21,7 +21,7 @@ use super::port::{ControlPort, PortError};
 use super::protocol::{Act, ErrorCode, MAX_BODY, Problem, Taken, WatchQuery, WhyQuery};
 use super::record::Record;
 use super::reload::{ReloadAsk, ReloadError};
-use super::{feed, live, log_pages, open_watch, openapi, streams};
+use super::{diagnostics, feed, live, log_pages, open_watch, openapi, streams};
 use crate::domain::admission::{Answer, Denial};
 use crate::domain::event::Command;
 use crate::domain::id::Revision;
@@ -73,6 +73,12 @@ impl Served {
                 Problem::new(ErrorCode::TooMany, message)
                     .hint("try again once one of them has left, or ask without waiting")
             })
+    }
+
+    /// How many clients stay at the moment.
+    pub(super) fn following(&self) -> u32 {
+        let free = self.followers.available_permits();
+        u32::try_from(FOLLOWERS.saturating_sub(free)).unwrap_or(u32::MAX)
     }
 
     /// The snapshot as JSON: written once, however many ask.
@@ -127,6 +133,7 @@ pub(super) fn router(served: Arc<Served>) -> Router {
         .route("/v1/timeline", get(timeline))
         .route("/v1/ports", get(listening))
         .route("/v1/containment", get(held))
+        .route("/v1/diagnostics", get(diagnostics::diagnostics))
         .route("/v1/reload", post(reload))
         .route("/v1/changes", get(streams::changes_page))
         .route("/v1/changes/stream", get(streams::changes))
@@ -230,7 +237,7 @@ async fn why_watched(
     }
 }
 
-fn unanswered(served: &Served, error: &PortError) -> Problem {
+pub(super) fn unanswered(served: &Served, error: &PortError) -> Problem {
     match error {
         PortError::Gone => Problem::denied(Denial::Ended, served.snapshot().revision),
         PortError::Unsupported | PortError::Refused(_) => {
@@ -341,15 +348,38 @@ impl<T: serde::de::DeserializeOwned> FromRequest<Arc<Served>> for Body<T> {
         request: axum::extract::Request,
         served: &Arc<Served>,
     ) -> Result<Self, Problem> {
-        let read = axum::Json::<T>::from_request(request, served);
+        let read = axum::Json::<Object<T>>::from_request(request, served);
         match tokio::time::timeout(BODY, read).await {
-            Ok(Ok(axum::Json(value))) => Ok(Self(value)),
+            Ok(Ok(axum::Json(Object(value)))) => Ok(Self(value)),
             Ok(Err(rejection)) => Err(unread(&rejection)),
             Err(_) => Err(Problem::new(
                 ErrorCode::TimedOut,
                 "the body of the request did not come in time",
             )),
         }
+    }
+}
+
+/// A type whose fields are named: a list of their values, which serde would take as well, is
+/// not what the document says.
+struct Object<T>(T);
+
+impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Object<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(std::marker::PhantomData<T>);
+        impl<'de, T: serde::Deserialize<'de>> serde::de::Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+            }
+        }
+        let fields = Fields(std::marker::PhantomData);
+        deserializer.deserialize_map(fields).map(Object)
     }
 }
 

@@ -18,6 +18,7 @@
 pub mod admission;
 mod backoff;
 pub mod change;
+pub mod diagnostics;
 pub mod effect;
 pub mod event;
 pub mod exec;

@@ -12,11 +12,11 @@ use std::time::Duration;
 use croner::Cron;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::event_loop::Incoming;
+use super::inbox::Inbox;
 use crate::domain;
 use crate::domain::id::UnitName;
 use crate::domain::schedule::{Alarm, Told};
@@ -30,7 +30,7 @@ const SET_BACK: SignedDuration = SignedDuration::from_hours(3);
 /// The alarms that are set, one per unit.
 #[derive(Debug)]
 pub(super) struct Alarms {
-    inbox: mpsc::UnboundedSender<Incoming>,
+    inbox: Inbox,
     /// Where the domain's time begins.
     started: Instant,
     set: HashMap<UnitName, AbortHandle>,
@@ -41,7 +41,7 @@ pub(super) struct Alarms {
 type WentOff = Arc<Mutex<HashMap<UnitName, Timestamp>>>;
 
 impl Alarms {
-    pub(super) fn new(inbox: mpsc::UnboundedSender<Incoming>, started: Instant) -> Self {
+    pub(super) fn new(inbox: Inbox, started: Instant) -> Self {
         Self {
             inbox,
             started,

@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::event_loop::Incoming;
+use super::inbox::Inbox;
 use super::runner::Tools;
 use super::{bounds, request};
 use crate::contain::SpawnRequest;
@@ -37,13 +38,13 @@ const GRACE: Duration = Duration::from_millis(200);
 
 /// Who runs a build.
 pub(super) struct Builds {
-    inbox: mpsc::UnboundedSender<Incoming>,
+    inbox: Inbox,
     tools: Arc<Tools>,
     running: HashMap<UnitName, (u64, watch::Sender<bool>)>,
 }
 
 impl Builds {
-    pub(super) fn new(inbox: mpsc::UnboundedSender<Incoming>, tools: Arc<Tools>) -> Self {
+    pub(super) fn new(inbox: Inbox, tools: Arc<Tools>) -> Self {
         Self {
             inbox,
             tools,
@@ -83,7 +84,7 @@ impl Builds {
 struct LastWord {
     unit: UnitName,
     number: u64,
-    inbox: mpsc::UnboundedSender<Incoming>,
+    inbox: Inbox,
     result: Result<(), String>,
 }
 

@@ -14,6 +14,8 @@ use super::deadlines::Deadlines;
 use super::handle::{Answered, Handle};
 use super::hooks::Pending;
 use super::host::Host;
+use super::inbox::{Arrived, Inbox};
+use super::latency::Latency;
 use super::live_groups::LiveGroups;
 use super::publisher::Publisher;
 use super::stats::Looking;
@@ -49,9 +51,10 @@ const BATCH: usize = 256;
 pub(super) fn spawn<H: Host>(
     mut set: UnitSet,
     watcher: Watcher,
-    host: impl FnOnce(mpsc::UnboundedSender<Incoming>) -> H,
+    host: impl FnOnce(Inbox) -> H,
 ) -> Handle {
-    let (inbox, incoming) = mpsc::unbounded_channel();
+    let (inbox, incoming) = Inbox::new();
+    let latency = Latency::default();
     let publisher = Publisher::new(set.snapshot());
     let started = Instant::now();
     let (plans, plan) = watch::channel(Arc::clone(set.plan()));
@@ -68,6 +71,7 @@ pub(super) fn spawn<H: Host>(
         groups: LiveGroups::default(),
         beside: None,
         hooks: Pending::default(),
+        latency: latency.clone(),
     };
     let event_loop = EventLoop {
         set,
@@ -82,6 +86,7 @@ pub(super) fn spawn<H: Host>(
         effects: Vec::new(),
         started,
         plans,
+        latency,
         finished: false,
     };
     tokio::spawn(event_loop.run());
@@ -92,8 +97,8 @@ struct EventLoop<H> {
     set: UnitSet,
     host: H,
     /// For what comes later.
-    inbox: mpsc::UnboundedSender<Incoming>,
-    incoming: mpsc::UnboundedReceiver<Incoming>,
+    inbox: Inbox,
+    incoming: mpsc::UnboundedReceiver<Arrived>,
     deadlines: Deadlines,
     alarms: Alarms,
     publisher: Publisher,
@@ -102,6 +107,7 @@ struct EventLoop<H> {
     effects: Vec<Effect>,
     started: Instant,
     plans: watch::Sender<Arc<Plan>>,
+    latency: Latency,
     finished: bool,
 }
 
@@ -125,8 +131,9 @@ impl<H: Host> EventLoop<H> {
                 () = at(deadline) => self.fire(),
                 () = at(publication) => {}
                 _ = self.incoming.recv_many(&mut batch, BATCH) => {
-                    for incoming in batch.drain(..) {
-                        self.take(incoming);
+                    for Arrived { at, what } in batch.drain(..) {
+                        self.take(what);
+                        self.latency.count(at.elapsed());
                     }
                 }
             }
@@ -287,7 +294,7 @@ impl<H: Host> EventLoop<H> {
             .publish(Instant::now(), passed, &mut self.set);
         self.incoming.close();
         while let Ok(incoming) = self.incoming.try_recv() {
-            if let Incoming::Command(_, reply) = incoming {
+            if let Incoming::Command(_, reply) = incoming.what {
                 let _ = reply.send(Answered {
                     answer: Answer::Denied(Denial::Ended),
                     revision: self.publisher.last(),
@@ -306,6 +313,6 @@ async fn at(time: Option<Instant>) {
 }
 
 /// Reports a fact; when the loop is gone nobody needs it.
-pub(super) fn report(inbox: &mpsc::UnboundedSender<Incoming>, run: RunId, fact: Fact) {
+pub(super) fn report(inbox: &Inbox, run: RunId, fact: Fact) {
     let _ = inbox.send(Incoming::Fact(run, fact));
 }

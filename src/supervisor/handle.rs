@@ -2,16 +2,19 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 
 use super::event_loop::Incoming;
 use super::exec::Beside;
 use super::hooks::Pending;
+use super::inbox::Inbox;
+use super::latency::Latency;
 use super::live_groups::LiveGroups;
 use super::stats::Looking;
 use super::terminal::Terminals;
 use crate::domain::admission::Answer;
 use crate::domain::change::{Change, What};
+use crate::domain::diagnostics::LoopLatency;
 use crate::domain::event::Command;
 use crate::domain::exec::ExecContext;
 use crate::domain::id::{InstanceId, Revision};
@@ -41,7 +44,7 @@ pub struct Answered {
 /// Reaches a running stack. Cheap to clone; dropping it changes nothing in the stack.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    pub(super) inbox: mpsc::UnboundedSender<Incoming>,
+    pub(super) inbox: Inbox,
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(super) changes: broadcast::Sender<Change>,
     pub(super) started: tokio::time::Instant,
@@ -54,6 +57,7 @@ pub struct Handle {
     /// `None`: nothing is real.
     pub(super) beside: Option<Beside>,
     pub(super) hooks: Pending,
+    pub(super) latency: Latency,
 }
 
 impl Handle {
@@ -71,9 +75,7 @@ impl Handle {
     /// The stack has ended.
     pub async fn ask(&self, command: Command) -> Result<Answered, Gone> {
         let (reply, answer) = oneshot::channel();
-        self.inbox
-            .send(Incoming::Command(command, reply))
-            .map_err(|_| Gone)?;
+        self.inbox.send(Incoming::Command(command, reply))?;
         answer.await.map_err(|_| Gone)
     }
 
@@ -116,6 +118,12 @@ impl Handle {
             mechanism: containment.short().to_owned(),
             description: containment.describe(),
         })
+    }
+
+    /// How long what came in has waited so far.
+    #[must_use]
+    pub fn latency(&self) -> LoopLatency {
+        self.latency.so_far()
     }
 
     /// The time in the stack. A snapshot's own is that of the last event before it.

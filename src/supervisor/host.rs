@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::build::Builds;
 use super::event_loop::Incoming;
 use super::hooks::Hooks;
+use super::inbox::Inbox;
 use super::runner::{self, Ask, Tools};
 use crate::contain::Scope as ContainScope;
 use crate::domain::effect::Scope;
@@ -43,7 +44,7 @@ pub(super) trait Host: Send + 'static {
 
 /// The real one: a runner for each run.
 pub(super) struct Runners {
-    inbox: mpsc::UnboundedSender<Incoming>,
+    inbox: Inbox,
     tools: Arc<Tools>,
     runs: HashMap<RunId, mpsc::UnboundedSender<Ask>>,
     watcher: Watcher,
@@ -52,11 +53,7 @@ pub(super) struct Runners {
 }
 
 impl Runners {
-    pub(super) fn new(
-        inbox: mpsc::UnboundedSender<Incoming>,
-        tools: Arc<Tools>,
-        watcher: Watcher,
-    ) -> Self {
+    pub(super) fn new(inbox: Inbox, tools: Arc<Tools>, watcher: Watcher) -> Self {
         let reports = inbox.clone();
         // Once the loop is gone nobody needs to know.
         watcher.report_to(move |report| {

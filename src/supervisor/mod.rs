@@ -25,6 +25,8 @@ mod freshness;
 mod handle;
 mod hooks;
 mod host;
+mod inbox;
+mod latency;
 mod listening;
 mod live_groups;
 mod ports;

@@ -25,9 +25,10 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 
 use super::burial::Burial;
-use super::event_loop::{Incoming, report};
+use super::event_loop::report;
 use super::freshness::{self, Freshness};
 use super::hooks::Pending;
+use super::inbox::Inbox;
 use super::live_groups::{LiveGroups, LiveRun};
 use super::streams::Streams;
 use super::terminal::{Input, Terminals};
@@ -86,7 +87,7 @@ pub(super) fn spawn(
     name: &UnitName,
     spec: Arc<UnitSpec>,
     tools: Arc<Tools>,
-    inbox: mpsc::UnboundedSender<Incoming>,
+    inbox: Inbox,
     asked: mpsc::UnboundedReceiver<Ask>,
 ) {
     let environment = request::environment(&tools.environment, name, &spec);
@@ -125,7 +126,7 @@ pub(super) fn spawn(
 /// Reports the end of a run when it is dropped, also by a panic.
 struct LastWord {
     run: RunId,
-    inbox: mpsc::UnboundedSender<Incoming>,
+    inbox: Inbox,
     fact: Option<Fact>,
 }
 
@@ -153,7 +154,7 @@ struct Runner {
     environment: Vec<(OsString, OsString)>,
     /// Until the store has been told.
     logs: Option<Result<UnitLog, String>>,
-    inbox: mpsc::UnboundedSender<Incoming>,
+    inbox: Inbox,
     asked: mpsc::UnboundedReceiver<Ask>,
     probes: HashMap<ProbeRole, Probing>,
     helpers: JoinSet<()>,

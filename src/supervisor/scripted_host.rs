@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use super::event_loop::{Incoming, report};
+use super::event_loop::report;
 use super::host::Host;
+use super::inbox::Inbox;
 use crate::domain::effect::Scope;
 use crate::domain::event::{Fact, ProbeResult, ProbeRole};
 use crate::domain::exit::ExitStatus;
@@ -33,7 +33,7 @@ pub(super) type Record = Arc<Mutex<Vec<String>>>;
 
 #[derive(Debug)]
 pub(super) struct ScriptedHost {
-    inbox: mpsc::UnboundedSender<Incoming>,
+    inbox: Inbox,
     scripts: HashMap<&'static str, Script>,
     runs: HashMap<RunId, (UnitName, Script)>,
     record: Record,
@@ -42,7 +42,7 @@ pub(super) struct ScriptedHost {
 
 impl ScriptedHost {
     pub(super) fn new(
-        inbox: mpsc::UnboundedSender<Incoming>,
+        inbox: Inbox,
         scripts: HashMap<&'static str, Script>,
         record: Record,
     ) -> Self {

@@ -1,6 +1,8 @@
 //! What groups promise of the processes in them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pk::contain::{
@@ -194,7 +196,35 @@ async fn many_groups_are_emptied_together(containment: Containment) {
     }
 }
 
+/// However often others look at it just then.
+async fn its_end_is_heard_while_others_look_on(containment: Containment) {
+    for _ in 0..30 {
+        let (group, _running) = spawn(&containment, "exec sleep 1000");
+        let (group, done) = (Arc::new(group), Arc::new(AtomicBool::new(false)));
+        let onlookers: Vec<_> = (0..3)
+            .map(|_| {
+                let (group, done) = (Arc::clone(&group), Arc::clone(&done));
+                std::thread::spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().build();
+                    let runtime = runtime.unwrap();
+                    while !done.load(Ordering::Relaxed) {
+                        runtime.block_on(group.is_empty()).unwrap();
+                    }
+                })
+            })
+            .collect();
+        assert_eq!(group.kill().unwrap(), Delivery::Sent);
+        soon(group.emptied()).await.unwrap();
+        done.store(true, Ordering::Relaxed);
+        for onlooker in onlookers {
+            onlooker.join().unwrap();
+        }
+        group.release().await.unwrap();
+    }
+}
+
 super::under_each_mechanism! {
+    its_end_is_heard_while_others_look_on,
     a_child_gets_its_environment_folder_and_no_input,
     an_exit_is_seen_while_a_descendant_holds_the_pipe,
     a_grandchild_that_ignores_sigterm_is_left_by_it_and_ended_by_a_kill,

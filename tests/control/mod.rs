@@ -3,13 +3,17 @@
 mod acts;
 mod attach;
 mod clients;
+mod document;
 mod exec;
+mod hostile;
 mod lend;
+mod mcp;
 mod ports;
 mod protocol;
 mod reload;
 mod sessions;
 mod shows;
+mod storm;
 mod tcp;
 mod timeline;
 mod unit_ports;

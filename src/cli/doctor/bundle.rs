@@ -74,13 +74,19 @@ fn gather(place: &Place, findings: &str, output: &Output) -> String {
     if let Ok(Some(found)) = reach::find(place, output) {
         let asked = reach::block_on(output, async {
             let state: Result<serde_json::Value, _> = wire::get(&found.socket, "/v1/state").await;
+            let own: Result<serde_json::Value, _> =
+                wire::get(&found.socket, "/v1/diagnostics").await;
             let lines = lines(&found).await;
-            Ok((state, lines))
+            Ok((state, own, lines))
         });
-        if let Ok((state, lines)) = asked {
+        if let Ok((state, own, lines)) = asked {
             match state {
                 Ok(state) => section("state of the stack", &format!("{state:#}")),
                 Err(error) => section("state of the stack", &error.to_string()),
+            }
+            match own {
+                Ok(own) => section("pk itself", &format!("{own:#}")),
+                Err(error) => section("pk itself", &error.to_string()),
             }
             section("last lines of the units", &lines);
         }

@@ -263,7 +263,10 @@ pub struct WatchUnits {
 }
 
 /// What a unit may be waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Awaited {
     /// It runs, or has succeeded.
     Started,

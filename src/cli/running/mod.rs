@@ -18,6 +18,7 @@ pub mod exec;
 pub mod join;
 pub mod lend;
 pub mod logs;
+pub mod mcp;
 pub mod reload;
 pub mod show;
 pub mod stats;

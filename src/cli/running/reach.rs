@@ -19,31 +19,45 @@ pub fn runtime_folder() -> PathBuf {
 
 /// Says why the runtime folder is not used.
 pub fn unusable(error: &FolderError, output: &Output) -> End {
-    output.error(
-        &format!("cannot tell which stacks run: {error}"),
-        Some(&error.hint()),
-    );
-    End::Failed
+    of_folder(error).say(output)
+}
+
+fn of_folder(error: &FolderError) -> Unclear {
+    Unclear {
+        what: format!("cannot tell which stacks run: {error}"),
+        help: Some(error.hint()),
+        end: End::Failed,
+    }
 }
 
 /// All stacks that run.
 pub fn all(output: &Output) -> Result<Vec<Found>, End> {
+    all_of().map_err(|unclear| unclear.say(output))
+}
+
+fn all_of() -> Result<Vec<Found>, Unclear> {
     let folder = match RuntimeFolder::find(runtime_folder()) {
         Ok(Some(folder)) => folder,
         Ok(None) => return Ok(Vec::new()),
-        Err(error) => return Err(unusable(&error, output)),
+        Err(error) => return Err(of_folder(&error)),
     };
-    running(&folder).map_err(|error| {
-        output.error(&format!("cannot tell which stacks run: {error}"), None);
-        End::Failed
+    running(&folder).map_err(|error| Unclear {
+        what: format!("cannot tell which stacks run: {error}"),
+        help: None,
+        end: End::Failed,
     })
 }
 
 /// The folder in which to look for a stack, and its file, where there is one.
 pub fn meant_place(place: &Place, output: &Output) -> Result<(PathBuf, Option<PathBuf>), End> {
-    let folder = stack::folder(place).map_err(|message| {
-        output.error(&message, None);
-        End::Usage
+    place_of(place).map_err(|unclear| unclear.say(output))
+}
+
+fn place_of(place: &Place) -> Result<(PathBuf, Option<PathBuf>), Unclear> {
+    let folder = stack::folder(place).map_err(|what| Unclear {
+        what,
+        help: None,
+        end: End::Usage,
     })?;
     let folder = folder.canonicalize().unwrap_or(folder);
     let file = match place.files.first() {
@@ -54,10 +68,30 @@ pub fn meant_place(place: &Place, output: &Output) -> Result<(PathBuf, Option<Pa
     Ok((folder, file))
 }
 
+/// Why it cannot be told which stack is meant.
+#[derive(Debug)]
+pub struct Unclear {
+    pub what: String,
+    pub help: Option<String>,
+    end: End,
+}
+
+impl Unclear {
+    fn say(self, output: &Output) -> End {
+        output.error(&self.what, self.help.as_deref());
+        self.end
+    }
+}
+
 /// The stack that is meant, if it runs. The file need not be right, nor be there.
 pub fn find(place: &Place, output: &Output) -> Result<Option<Found>, End> {
-    let (folder, file) = meant_place(place, output)?;
-    let all = all(output)?;
+    pick(place).map_err(|unclear| unclear.say(output))
+}
+
+/// The same, where nothing is said.
+pub fn pick(place: &Place) -> Result<Option<Found>, Unclear> {
+    let (folder, file) = place_of(place)?;
+    let all = all_of()?;
     match meant(&all, &folder, file.as_deref())[..] {
         [] => Ok(None),
         [one] => Ok(Some(one.clone())),
@@ -66,13 +100,18 @@ pub fn find(place: &Place, output: &Output) -> Result<Option<Found>, End> {
                 .iter()
                 .map(|found| format!("`-f {}`", found.record.file.display()))
                 .collect();
-            output.error(
-                &format!("{} stacks run in this folder", several.len()),
-                Some(&format!("say which: {}", files.join(" or "))),
-            );
-            Err(End::Usage)
+            Err(Unclear {
+                what: format!("{} stacks run in this folder", several.len()),
+                help: Some(format!("say which: {}", files.join(" or "))),
+                end: End::Usage,
+            })
         }
     }
+}
+
+/// The folder in which a stack is looked for.
+pub fn folder_of(place: &Place) -> Result<PathBuf, Unclear> {
+    Ok(place_of(place)?.0)
 }
 
 /// The same, and an error if it does not run.

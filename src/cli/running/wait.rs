@@ -30,7 +30,7 @@ pub struct Watched<'a> {
 
 /// Where one instance is on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
+pub enum Progress {
     There,
     OnItsWay,
     /// It will not come there by itself.
@@ -60,14 +60,22 @@ pub fn wait(place: &Place, wait: &args::Wait, output: &Output) -> End {
     reach::block_on(output, work).unwrap_or_else(|end| end)
 }
 
-/// Waits, and says how each instance is then.
-pub async fn until(
+/// What came of waiting.
+#[derive(Debug)]
+pub struct Waited {
+    /// [`Progress::OnItsWay`]: the time was up, or the stack has ended.
+    pub progress: Progress,
+    pub timed_out: bool,
+    pub snapshot: Arc<Snapshot>,
+}
+
+/// Waits, and says nothing.
+pub async fn outcome(
     port: &dyn ControlPort,
     watched: &Watched<'_>,
     awaited: Awaited,
     limit: Duration,
-    output: &Output,
-) -> End {
+) -> Waited {
     let mut snapshots = port.snapshots();
     let decided = |snapshot: &Arc<Snapshot>| {
         snapshot.revision >= watched.from
@@ -77,7 +85,26 @@ pub async fn until(
     let timed_out = waited.is_err();
     drop(waited);
     let snapshot = Arc::clone(&snapshots.borrow());
-    let progress = all(&snapshot, watched, awaited);
+    Waited {
+        progress: all(&snapshot, watched, awaited),
+        timed_out,
+        snapshot,
+    }
+}
+
+/// Waits, and says how each instance is then.
+pub async fn until(
+    port: &dyn ControlPort,
+    watched: &Watched<'_>,
+    awaited: Awaited,
+    limit: Duration,
+    output: &Output,
+) -> End {
+    let Waited {
+        progress,
+        timed_out,
+        snapshot,
+    } = outcome(port, watched, awaited, limit).await;
     if timed_out && progress == Progress::OnItsWay {
         let late: Vec<String> = names::instances(watched.names, &snapshot)
             .filter(|unit| one(unit, watched, awaited) != Progress::There)

@@ -9,18 +9,24 @@ use tokio::io::unix::AsyncFd;
 
 use crate::contain::sys;
 
-/// The file, kept open and watched.
+/// The file, kept open twice: to read it, and to be woken.
+///
+/// The kernel wakes who polls a file that has not been read since it changed. If somebody else
+/// read the same open file between the change and the poll, nobody would be woken, ever; so the
+/// one that is polled is never read.
 #[derive(Debug)]
 pub(super) struct Events {
-    file: AsyncFd<OwnedFd>,
+    read: OwnedFd,
+    polled: AsyncFd<OwnedFd>,
 }
 
 impl Events {
     pub fn open(dir: &OwnedFd) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(dir, "cgroup.events", flags, Mode::empty())?;
+        let open = || rustix::fs::openat(dir, "cgroup.events", flags, Mode::empty());
         Ok(Self {
-            file: sys::watch_fd(file, Interest::PRIORITY)?,
+            read: open()?,
+            polled: sys::watch_fd(open()?, Interest::PRIORITY)?,
         })
     }
 
@@ -42,7 +48,7 @@ impl Events {
     /// Reads it. `gone`: the answer if it was removed.
     fn says(&self, line: &[u8], gone: bool) -> io::Result<bool> {
         let mut text = [0; 64];
-        match rustix::io::pread(self.file.get_ref(), &mut text, 0) {
+        match rustix::io::pread(&self.read, &mut text, 0) {
             Ok(read) => Ok(text[..read].split(|&byte| byte == b'\n').any(|l| l == line)),
             Err(rustix::io::Errno::NODEV) => Ok(gone),
             Err(error) => Err(error.into()),
@@ -54,7 +60,7 @@ impl Events {
             if holds()? {
                 return Ok(());
             }
-            let mut guard = self.file.ready(Interest::PRIORITY).await?;
+            let mut guard = self.polled.ready(Interest::PRIORITY).await?;
             // A change that comes between this and the next reading wakes again, and one that
             // came before it is read.
             guard.clear_ready();
