@@ -44,8 +44,6 @@ pub(super) fn collect(unit: &Arc<str>, raw: &RawUnit, cx: &Cx<'_>, out: &mut Vec
             });
         }
     };
-    let foreground = raw.foreground.as_ref().filter(|flag| flag.0);
-    add("foreground", foreground.map(|f| f.key));
     for (role, probe) in [
         ("readiness", &raw.readiness),
         ("liveness", &raw.liveness),
@@ -86,7 +84,6 @@ pub(super) fn of_process(spec: &UnitSpec, span: Span, cx: &Cx<'_>, out: &mut Vec
             });
         }
     };
-    add("is_foreground", spec.foreground);
     for probe in [&spec.readiness, &spec.liveness].into_iter().flatten() {
         let https = matches!(&probe.check, Check::Http(http) if http.url.starts_with("https:"));
         add("http_get.scheme: https", https);

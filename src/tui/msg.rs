@@ -9,7 +9,7 @@ use super::log::{Fetched, Request, ScanReport, ScanRequest};
 use crate::control::{Answered, PortError};
 use crate::domain::change::Change;
 use crate::domain::event::Command;
-use crate::domain::id::InstanceId;
+use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
@@ -75,6 +75,8 @@ pub enum Effect {
     /// Whether mouse events are wanted.
     Mouse(bool),
     Suspend,
+    /// Start that unit and lend it the terminal.
+    Lend(UnitName),
     Edit,
     Reload,
     /// Read what the file says now: the stack has gone over to it.

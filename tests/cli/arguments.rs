@@ -122,7 +122,6 @@ fn what_is_not_done_yet_is_refused_by_name() {
 services:
   api:
     command: touch ran
-    foreground: true
     readiness: {http: 'https://localhost/'}
   other:
     command: touch ran
@@ -134,8 +133,7 @@ services:
         .code(2)
         .stdout("")
         .stderr(
-            "error: pk.yaml:4:5: `foreground` of `api` is not supported by `pk up` in this version yet\n\
-             error: pk.yaml:5:23: `readiness.http (an https URL)` of `api` is not supported by `pk up` in this version yet\n",
+            "error: pk.yaml:4:23: `readiness.http (an https URL)` of `api` is not supported by `pk up` in this version yet\n",
         )
         .run();
     assert!(!ran.exists());

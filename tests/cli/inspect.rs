@@ -162,11 +162,11 @@ api: a service
 #[test]
 fn what_is_not_acted_on_is_a_warning() {
     Pk::stack(
-        "services: {a: {command: run, foreground: true}}\n",
+        "services: {a: {command: run, readiness: {http: 'https://localhost/'}}}\n",
         ["check"],
     )
     .stdout(
-        "pk.yaml: 1 service\nwarning: pk.yaml:1:30: `foreground` of `a` is not supported by `pk up` in this version yet\n",
+        "pk.yaml: 1 service\nwarning: pk.yaml:1:48: `readiness.http (an https URL)` of `a` is not supported by `pk up` in this version yet\n",
     )
     .stderr("")
     .run();

@@ -21,6 +21,7 @@ pub mod logs;
 pub mod reload;
 pub mod show;
 pub mod stats;
+pub mod takeover;
 pub mod timeline;
 pub mod wait;
 pub mod watch;

@@ -119,6 +119,24 @@ fn lower(unit: &UnitNode, node: &Node, raw: &RawUnit, cx: &mut Cx<'_>) -> Lowere
                 .help("add `tty: true`, or `stdin: true`"),
         );
     }
+    if let Some(tty) = raw
+        .tty
+        .as_ref()
+        .filter(|tty| spec.foreground && tty.value != RawTty::Full)
+    {
+        cx.say(
+            Diagnostic::meaning(tty.key, "a `foreground` unit has a whole terminal")
+                .label("it would have none")
+                .help("remove this, or write `tty: true`"),
+        );
+    }
+    if let Some(schedule) = raw.schedule.as_ref().filter(|_| spec.foreground) {
+        cx.say(
+            Diagnostic::meaning(schedule.key, "`schedule` for a `foreground` unit")
+                .label("no clock can lend it a terminal")
+                .help("keep one of them"),
+        );
+    }
     spec.watch = raw
         .watch
         .as_ref()
@@ -277,6 +295,11 @@ fn lower_plain(raw: &RawUnit, spec: &mut UnitSpec) {
         Some(RawTty::Full) => Tty::Full,
         Some(RawTty::Output) => Tty::Output,
     };
+    if spec.foreground {
+        // It starts when somebody lends it a terminal, and is shown there.
+        spec.disabled = true;
+        spec.tty = Tty::Full;
+    }
     spec.essential = match raw.essential.as_ref().map(|essential| essential.value) {
         None | Some(RawEssential::No) => Essential::No,
         Some(RawEssential::Any) => Essential::Any,
