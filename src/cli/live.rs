@@ -56,10 +56,9 @@ pub fn up_judged(
         Ok(folder) => folder,
         Err(error) => return running::unusable(&error, output),
     };
-    let selection = stack.wanted.options.selection.clone();
     let name = stack.wanted.plan.name();
     let (foreign, ports) = (stack.foreign.clone(), Arc::clone(&stack.ports));
-    match Files::new(place, foreign, ports, stack.path.clone(), name, selection) {
+    match Files::new(place, foreign, ports, stack.path.clone(), name) {
         Ok(files) => stack.files = Some(Arc::new(files)),
         Err(message) => {
             output.error(&message, None);
@@ -190,13 +189,6 @@ fn prepare(
             return Err(End::Usage);
         }
     };
-    let refused = resolve::refused(&loaded.unhonoured, &wanted);
-    if !refused.is_empty() {
-        for key in refused {
-            output.error(&key.to_string(), None);
-        }
-        return Err(End::Usage);
-    }
     Ok(Stack {
         ports,
         file,

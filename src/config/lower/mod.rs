@@ -18,7 +18,6 @@ use super::decode::{Decode as _, Field, Text};
 use super::diagnostic::Diagnostic;
 use super::env_files;
 use super::files::UnitNode;
-use super::honoured::{self, Unhonoured};
 use super::merge::merge;
 use super::raw::policy::{DependsOn, RawCondition, RawDependency, RawEssential, RawPort, RawTty};
 use super::raw::unit::RawUnit;
@@ -55,7 +54,7 @@ pub(super) struct Edge {
 
 /// Lowers a unit. Where a part of it is wrong, a diagnostic says so and the unit stands with
 /// what is right, so that others that name it are not wrong as well.
-pub(super) fn unit(unit: &UnitNode, cx: &mut Cx<'_>, unhonoured: &mut Vec<Unhonoured>) -> Lowered {
+pub(super) fn unit(unit: &UnitNode, cx: &mut Cx<'_>) -> Lowered {
     cx.variables = unit.scope.variables.clone();
     let defaults = match unit.kind {
         UnitKind::Service => unit.scope.services.as_ref(),
@@ -72,7 +71,6 @@ pub(super) fn unit(unit: &UnitNode, cx: &mut Cx<'_>, unhonoured: &mut Vec<Unhono
     } else {
         RawUnit::decode(node, cx).unwrap_or_default()
     };
-    honoured::collect(&unit.name, &raw, cx, unhonoured);
     refuse_misplaced(unit.kind, &raw, cx);
     lower(unit, node, &raw, cx)
 }
