@@ -315,8 +315,15 @@ async fn https_is_asked_of_who_has_made_its_certificate_itself() {
     let address = secure_server();
     let probe = secure(format!("https://{address}/health"));
     assert_eq!(first(&probe).await, ProbeResult::Success);
-    let (plain, _request) = server("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
-    let reason = reason(first(&secure(format!("https://{plain}/"))).await);
+    let plain = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = plain.local_addr().unwrap();
+    std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut stream, _) = plain.accept().unwrap();
+        let _ = stream.read(&mut [0; 1024]);
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    });
+    let reason = reason(first(&secure(format!("https://{address}/"))).await);
     assert_eq!(reason, "what answers does not speak TLS");
 }
 
@@ -327,7 +334,7 @@ fn a_unit_is_ready_once_it_answers_by_https() {
         "services: {{a: {{command: sleep 1000, readiness: {{http: 'https://localhost:{port}/'}}}}}}\n"
     );
     let pk = crate::harness::Pk::stack(&yaml, ["up"]).start();
-    pk.wait_for("a > ready");
+    pk.wait_for("a  > ready");
     pk.pk(["down"]).assert_code(0);
     pk.wait().assert_code(0);
 }

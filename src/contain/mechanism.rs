@@ -171,6 +171,17 @@ impl Containment {
         }
     }
 
+    /// In two words, for people.
+    #[must_use]
+    pub fn short(&self) -> &'static str {
+        match self.means {
+            Means::Cgroups(_) => "cgroup v2",
+            Means::Keepers(_, Space::Same) => "keeper",
+            Means::Keepers(_, Space::Pids | Space::PidsOfUser) => "pid namespace",
+            Means::ProcessGroups => "process group",
+        }
+    }
+
     /// One plain line for people: what is used, why, and what it cannot see.
     #[must_use]
     pub fn describe(&self) -> String {

@@ -140,11 +140,7 @@ fn kill_if_strayed(pid: Pid, stand: &Stand) {
         return;
     };
     if sys::signal_pidfd(pidfd.as_fd(), Signal::KILL).is_ok() {
-        strays().extend(row.map(|row| Member {
-            pid: row.pid.as_raw_nonzero().get().unsigned_abs(),
-            parent: row.parent.unsigned_abs(),
-            name: row.name,
-        }));
+        strays().extend(row.as_ref().map(Member::from));
     }
 }
 

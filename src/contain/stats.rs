@@ -153,8 +153,6 @@ impl Sampler {
             }
         }
         let before = self.last.unwrap_or_else(Stats::none);
-        let per_second = rustix::param::clock_ticks_per_second().max(1);
-        let time = |ticks| Duration::from_micros(ticks * 1_000_000 / per_second);
         // A member that ended unwaited for takes its time along: what is known stays known.
         stats.cpu = before.cpu.max(time(ticks[0] + ticks[1]));
         stats.cpu_user = before.cpu_user.max(time(ticks[0]));
@@ -269,8 +267,14 @@ impl Files {
     }
 }
 
-fn page_size() -> u64 {
+pub(super) fn page_size() -> u64 {
     rustix::param::page_size() as u64
+}
+
+/// So many ticks of the kernel's clock.
+pub(super) fn time(ticks: u64) -> Duration {
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    Duration::from_micros(ticks * 1_000_000 / per_second)
 }
 
 fn is_gone(error: &io::Error) -> bool {

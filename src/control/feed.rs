@@ -25,11 +25,12 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::history::Head;
 use super::log_pages;
+use super::open_watch::{self, OpenWatch};
 use super::protocol::{FeedQuery, Problem};
 use super::routes::{Asked, Served, Shared};
 use super::streams::{event, resync, sse};
 use crate::domain::snapshot::Snapshot;
-use crate::logs::{Cursor, LogLine, LogSource, Page, Selection, Start};
+use crate::logs::{Cursor, LogLine, LogSource, OpenLine, Page, Selection, Start};
 
 /// Changes that are taken from the history at once.
 const CHANGES: usize = 64;
@@ -49,6 +50,7 @@ struct Feed {
     logs: Arc<dyn LogSource>,
     cursor: Cursor,
     wake: watch::Receiver<u64>,
+    open: Option<OpenWatch>,
     /// Lines that were read and not yet sent.
     lines: VecDeque<LogLine>,
     phase: Phase,
@@ -108,6 +110,7 @@ pub(super) async fn feed(
         change,
         cursor: logs.cursor(selection, start),
         wake: logs.wake(),
+        open: (query.open).then(|| OpenWatch::new(Arc::clone(&logs), Selection::All)),
         lines: VecDeque::new(),
         logs,
         served,
@@ -135,6 +138,11 @@ async fn next(mut feed: Feed) -> Option<(Events, Feed)> {
                 tokio::select! {
                     _ = feed.head.changed() => {}
                     _ = feed.wake.changed() => {}
+                    open = opened(&mut feed.open) => {
+                        let snapshot = feed.served.snapshot();
+                        events.extend(open_watch::told(&open, &snapshot).map(Ok));
+                        return Some((events, feed));
+                    }
                     result = feed.snapshots.changed(), if more => if result.is_ok() {
                         feed.snapshots.mark_changed();
                     }
@@ -148,6 +156,16 @@ async fn next(mut feed: Feed) -> Option<(Events, Feed)> {
             return Some((events, feed));
         }
     }
+}
+
+/// What is open, when that is another and asked for.
+async fn opened(watch: &mut Option<OpenWatch>) -> Vec<OpenLine> {
+    if let Some(watch) = watch
+        && let Some(open) = watch.changed().await
+    {
+        return open;
+    }
+    std::future::pending().await
 }
 
 impl Feed {

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 use super::changes::{Changes, Told};
 use super::port::{ControlPort, Found, PortError, Reply, TerminalReply, UnitWatch, Why};
-use super::protocol::{Act, Lines, State};
+use super::protocol::{Act, Lines, OpenTexts, State};
 use super::reload::{ReloadAsk, ReloadReply};
 use super::remote;
 use super::remote_live::{self, RemoteStats};
@@ -33,6 +33,7 @@ use crate::domain::event::Command;
 use crate::domain::exec::ExecContext;
 use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::listening::UnitPorts;
+use crate::domain::processes::{Held, UnitProcess};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::TerminalSize;
@@ -100,8 +101,8 @@ impl FeedPort {
     ) -> Result<Self, WireError> {
         let feed = Connection::through(feed).await?;
         let path = match lines {
-            LineWay::Brought => "/v1/feed?from_start=true",
-            LineWay::Files => "/v1/feed?from_start=true&files=true",
+            LineWay::Brought => "/v1/feed?from_start=true&open=true",
+            LineWay::Files => "/v1/feed?from_start=true&files=true&open=true",
         };
         let feed = EventStream::through(feed, path).await?;
         let commands = Connection::through(commands).await?;
@@ -114,7 +115,8 @@ impl FeedPort {
     /// # Errors
     /// Nobody is there, or nobody that is understood.
     pub async fn connect(socket: PathBuf) -> Result<Self, WireError> {
-        let feed = EventStream::open(&socket, &format!("/v1/feed?last={HISTORY}")).await?;
+        let feed =
+            EventStream::open(&socket, &format!("/v1/feed?last={HISTORY}&open=true")).await?;
         Self::follow(feed, None, Some(socket), LineWay::Brought).await
     }
 
@@ -152,6 +154,7 @@ impl FeedPort {
             snapshots: snapshot_sender,
             changes: change_sender,
             logs: logs.clone(),
+            files: files.clone(),
         };
         tasks.spawn(async move {
             while let Some(event) = feed.next().await {
@@ -217,6 +220,7 @@ struct Sinks {
     snapshots: watch::Sender<Arc<Snapshot>>,
     changes: broadcast::Sender<Told>,
     logs: Paced,
+    files: Option<Arc<Archive>>,
 }
 
 /// The lines that were brought, and how many of them were taken.
@@ -323,6 +327,13 @@ impl Sinks {
             "resync" => {
                 let _ = self.changes.send(Told::Missed(remote::missed(&event.data)));
             }
+            "open" => match serde_json::from_str::<OpenTexts>(&event.data) {
+                Ok(open) => match &self.files {
+                    Some(files) => files.copy_open(open.open_lines()),
+                    None => self.logs.store.copy_open(open.open_lines()),
+                },
+                Err(_) => return false,
+            },
             "end" => return false,
             _ => {}
         }
@@ -360,6 +371,18 @@ impl ControlPort for FeedPort {
 
     fn listening(&self) -> Found<'_, Vec<UnitPorts>> {
         Box::pin(async move { self.asked("/v1/ports").await })
+    }
+
+    fn processes(&self, instance: InstanceId) -> Found<'_, Vec<UnitProcess>> {
+        Box::pin(async move {
+            let found = self.terminal(instance).map_err(|_| PortError::Gone);
+            let (_, name) = found?;
+            self.asked(&format!("/v1/units/{name}/processes")).await
+        })
+    }
+
+    fn held(&self) -> Found<'_, Held> {
+        Box::pin(async move { self.asked("/v1/containment").await })
     }
 
     fn watched(&self, units: Vec<UnitName>) -> Found<'_, Vec<UnitWatch>> {

@@ -137,6 +137,19 @@ pub(super) async fn input(
     Ok(json(&serde_json::Map::new()))
 }
 
+/// Who is in the group of an instance now.
+pub(super) async fn processes(
+    State(served): Shared,
+    Path(unit): Path<String>,
+) -> Result<Response, Problem> {
+    let id = find(&served, &unit)?;
+    match served.port.processes(id).await {
+        Ok(processes) => Ok(json(&processes)),
+        Err(PortError::Gone) => Err(Problem::new(ErrorCode::Ended, "the stack has ended")),
+        Err(error) => Err(Problem::new(ErrorCode::Denied, error.to_string())),
+    }
+}
+
 /// Whose process has the connection, where the kernel says so.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub u32);

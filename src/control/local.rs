@@ -15,6 +15,7 @@ use crate::domain::exec::ExecContext;
 use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::listening::UnitPorts;
 use crate::domain::plan::Plan;
+use crate::domain::processes::{Held, UnitProcess};
 use crate::domain::snapshot::{Snapshot, UnitView};
 use crate::domain::spec::Tty;
 use crate::domain::stats::StackStats;
@@ -102,6 +103,14 @@ impl ControlPort for LocalPort {
 
     fn listening(&self) -> Found<'_, Vec<UnitPorts>> {
         Box::pin(async { Ok(self.handle.listening().await) })
+    }
+
+    fn processes(&self, instance: InstanceId) -> Found<'_, Vec<UnitProcess>> {
+        Box::pin(async move { Ok(self.handle.processes(instance).await) })
+    }
+
+    fn held(&self) -> Found<'_, Held> {
+        Box::pin(async { self.handle.held().ok_or(PortError::Unsupported) })
     }
 
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {

@@ -10,9 +10,9 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::Response;
 
-use super::history;
 use super::protocol::{ErrorCode, Line, Lines, LogPage, LogQuery, OpenText, Problem, UnitGap};
 use super::routes::{Asked, Body, Served, Shared, json};
+use super::{history, open_watch};
 use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::parse_duration;
@@ -72,7 +72,7 @@ async fn page(served: &Served, query: &LogQuery) -> Result<Response, Problem> {
     let max = query.max.unwrap_or(MAX_LINES).min(MAX_LINES);
     let deadline = tokio::time::Instant::now() + wait.min(MAX_WAIT);
     let open = |cursor: &Cursor| match query.open {
-        true => open_lines(&*logs, cursor, &served.snapshot()),
+        true => open_watch::texts(&logs.open_lines(cursor.selection()), &served.snapshot()),
         false => Vec::new(),
     };
     let mut wake = logs.wake();
@@ -128,26 +128,6 @@ fn read(logs: &dyn LogSource, cursor: &mut Cursor, max: usize) -> Page {
     page
 }
 
-fn open_lines(logs: &dyn LogSource, cursor: &Cursor, snapshot: &Snapshot) -> Vec<OpenText> {
-    let open = logs.open_lines(cursor.selection()).into_iter();
-    open.map(|line| {
-        let run = line.origin.run;
-        let unit = (snapshot.units.iter()).find(|unit| unit.id == run.instance);
-        OpenText {
-            unit: unit.map_or_else(
-                || UnitName::new(format!("#{}", run.instance.0)),
-                |unit| unit.name.clone(),
-            ),
-            instance: run.instance,
-            attempt: run.attempt,
-            stage: line.origin.stage,
-            stream: line.origin.stream,
-            text: String::from_utf8_lossy(&line.bytes).into_owned(),
-        }
-    })
-    .collect()
-}
-
 fn written(
     page: &Page,
     cursor: &Cursor,
@@ -190,7 +170,8 @@ pub(super) fn lines(page: &Page, snapshot: &Snapshot) -> Lines {
     }
 }
 
-fn selection(names: &str, snapshot: &Arc<Snapshot>) -> Result<Selection, Problem> {
+/// Units or instances by name.
+pub(super) fn selection(names: &str, snapshot: &Arc<Snapshot>) -> Result<Selection, Problem> {
     let mut ids = Vec::new();
     for name in names.split(',').filter(|name| !name.is_empty()) {
         let named = snapshot

@@ -24,6 +24,7 @@ mod history;
 mod live;
 mod local;
 mod log_pages;
+mod open_watch;
 mod openapi;
 mod port;
 pub mod protocol;
@@ -50,7 +51,7 @@ pub use port::{
 };
 pub use record::{Listen, Record};
 pub use reload::{BadFiles, Read, Reload, ReloadAsk, ReloadError, ReloadReply, Reloaded};
-pub use remote::RemotePort;
+pub use remote::{RemotePort, follow_open};
 pub use runtime_folder::{FolderError, RuntimeFolder};
 pub use server::{Serving, serve, serve_faces};
 pub use session::{Found, Session, SessionError, meant, running};

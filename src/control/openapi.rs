@@ -6,13 +6,14 @@ use serde_json::{Map, Value, json};
 
 use super::port::{UnitWatch, Why};
 use super::protocol::{
-    Act, ChangesPage, ChangesQuery, Drawn, FeedQuery, Lines, LogPage, LogQuery, Problem, State,
-    Taken, Typed, WatchQuery, WhyQuery, Written,
+    Act, ChangesPage, ChangesQuery, Drawn, FeedQuery, Lines, LogPage, LogQuery, OpenQuery,
+    OpenTexts, Problem, State, Taken, Typed, WatchQuery, WhyQuery, Written,
 };
 use super::record::Record;
 use super::reload::{ReloadAsk, Reloaded};
 use crate::domain::exec::{ExecAsk, ExecContext};
 use crate::domain::listening::UnitPorts;
+use crate::domain::processes::{Held, UnitProcess};
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::TerminalSize;
 use crate::domain::timeline::Timeline;
@@ -45,6 +46,9 @@ pub fn openapi() -> Value {
         "/v1/ports": { "get": operation(
             types, "ports", "Where the processes of each unit really listen now.",
         ).gives::<Vec<UnitPorts>>().done() },
+        "/v1/containment": { "get": operation(
+            types, "containment", "By what the processes of the units are held.",
+        ).gives::<Held>().done() },
         "/v1/reload": { "post": operation(
             types, "reload",
             "Goes over to what the files of the stack say now, or shows what that would do. \
@@ -73,11 +77,17 @@ pub fn openapi() -> Value {
                 "The same, for a cursor that is too long for an address.",
             ).takes::<LogQuery>().gives::<LogPage>().done(),
         },
+        "/v1/logs/open/stream": { "get": operation(
+            types, "open_lines",
+            "Server-sent events: `open` with OpenTexts whenever what streams have written since \
+             their last line ended is another, in the place of what was told before; `end` once \
+             the stack has ended.",
+        ).asks::<OpenQuery>().mentions::<OpenTexts>().streams().done() },
         "/v1/feed": { "get": operation(
             types, "feed",
             "Server-sent events, all that a face shows in the order in which it makes sense: \
              `snapshot` with a State, `lines` with Lines, `change` with a Change after the lines \
-             that came before it, `resync` where changes were lost, `end` once the stack has \
+             that came before it, `open` with OpenTexts where it is asked for, `resync` where changes were lost, `end` once the stack has \
              ended.",
         ).asks::<FeedQuery>().mentions::<Lines>().streams().done() },
         "/v1/stats/stream": { "get": operation(
@@ -99,6 +109,9 @@ pub fn openapi() -> Value {
             types, "input",
             "Types something for an instance. Answered once it is on its way.",
         ).of_unit().takes::<Typed>().gives::<serde_json::Map<String, Value>>().done() },
+        "/v1/units/{unit}/processes": { "get": operation(
+            types, "processes", "The living processes of an instance.",
+        ).of_unit().gives::<Vec<UnitProcess>>().done() },
         "/v1/units/{unit}/exec": { "post": operation(
             types, "exec",
             "Takes the asking process in beside an instance, so that it ends with the stack; \

@@ -13,6 +13,7 @@ use crate::domain::event::Command;
 use crate::domain::exec::ExecContext;
 use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::listening::UnitPorts;
+use crate::domain::processes::{Held, UnitProcess};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::TerminalSize;
@@ -63,6 +64,12 @@ pub trait ControlPort: Send + Sync + std::fmt::Debug {
     fn listening(&self) -> Found<'_, Vec<UnitPorts>> {
         Box::pin(async { Err(PortError::Unsupported) })
     }
+
+    /// The living processes of an instance.
+    fn processes(&self, instance: InstanceId) -> Found<'_, Vec<UnitProcess>>;
+
+    /// By what the processes of the units are held.
+    fn held(&self) -> Found<'_, Held>;
 
     /// The latest state, and each one that follows, coalesced. After the last one, which
     /// holds the verdict, the channel closes.

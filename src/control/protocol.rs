@@ -7,6 +7,7 @@
 //!  GET  /v1/state/stream     each state that follows (SSE: snapshot, end)
 //!  POST /v1/commands         Act                                       Taken
 //!  GET  /v1/ports            where the units listen                    [UnitPorts]
+//!  GET  /v1/containment      by what processes are held                Held
 //!  GET  /v1/timeline         how the stack started                     Timeline
 //!  POST /v1/reload           ReloadAsk                                 Reloaded
 //!  GET  /v1/changes          what changed, from a place on             ChangesPage
@@ -14,16 +15,20 @@
 //!  GET  /v1/watch            which files are watched                   [UnitWatch]
 //!  POST /v1/watch/why        whether a file would count                Why
 //!  GET  /v1/logs             a page of lines, from a place on          LogPage
-//!  GET  /v1/feed             all of it in order (SSE: snapshot, lines, change, resync, end)
+//!  GET  /v1/logs/open/stream what is open of lines (SSE: open, end)    OpenTexts
+//!  GET  /v1/feed             all of it in order (SSE: snapshot, lines, open, change, resync,
+//!                            end)
 //!  GET  /v1/stats/stream     what the runs use (SSE: stats, end)       StackStats
 //!  GET  /v1/units/UNIT/terminal/stream   (SSE: screen, output, end)    Drawn, Written
 //!  POST /v1/units/UNIT/terminal/size     TerminalSize                  TerminalSize
+//!  GET  /v1/units/UNIT/processes         who is in its group           [UnitProcess]
 //!  POST /v1/units/UNIT/input             Typed                         {}
 //! ```
 //!
 //! This module owns the types and their JSON alone. Whatever else is answered is a
 //! [`Problem`]. Durations are written as the file writes them.
 
+mod open;
 mod terminal;
 
 use std::path::PathBuf;
@@ -42,6 +47,7 @@ use crate::domain::snapshot::Snapshot;
 use crate::domain::terminal::TerminalDenial;
 use crate::domain::time::Instant;
 use crate::logs::{Cut, LogLine, Origin, Stream};
+pub use open::{OpenQuery, OpenText, OpenTexts};
 pub use terminal::{Drawn, Typed, Written};
 
 /// The largest body of a request, in bytes: room for every name of a large stack.
@@ -332,20 +338,6 @@ pub struct LogPage {
     pub open: Vec<OpenText>,
 }
 
-/// What a stream has written since its last line ended: a prompt, perhaps.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct OpenText {
-    /// The instance's name.
-    pub unit: UnitName,
-    pub instance: InstanceId,
-    pub attempt: Attempt,
-    /// Of a pipeline, from 0.
-    pub stage: u16,
-    pub stream: Stream,
-    /// At most its last 64 KiB.
-    pub text: String,
-}
-
 /// From where all of it is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -359,6 +351,9 @@ pub struct FeedQuery {
     /// No lines, if they are kept on disk: they are read there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub files: bool,
+    /// Also what streams have written since their last line ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
 }
 
 /// Lines of a feed.

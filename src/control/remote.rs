@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use super::changes::{Changes, Told};
 use super::port::{Answered, ControlPort, Found, PortError, Reply, TerminalReply, UnitWatch, Why};
-use super::protocol::{Act, ErrorCode, LogPage, LogQuery, State, Taken, WhyQuery};
+use super::protocol::{Act, ErrorCode, LogPage, LogQuery, OpenTexts, State, Taken, WhyQuery};
 use super::reload::{ReloadAsk, ReloadError, ReloadReply, Reloaded};
 use super::remote_live::{self, RemoteStats};
 use super::terminal::{Input, TerminalError, TerminalWatch};
@@ -30,12 +30,13 @@ use crate::domain::event::Command;
 use crate::domain::exec::{ExecAsk, ExecContext};
 use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::listening::UnitPorts;
+use crate::domain::processes::{Held, UnitProcess};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::terminal::{TerminalDenial, TerminalSize};
 use crate::domain::time::Instant;
 use crate::domain::timeline::Timeline;
-use crate::logs::{Archive, Gap, LogSource, MemoryStore};
+use crate::logs::{Archive, Gap, LogSource, MemoryStore, OpenLine};
 
 /// How many lines that were there before are brought along.
 const HISTORY: usize = 10_000;
@@ -293,6 +294,31 @@ pub(super) async fn follow_logs(socket: PathBuf, store: MemoryStore) {
     }
 }
 
+/// Brings what the streams of these units, or of all, have open; until the stack ends.
+pub async fn follow_open(
+    socket: PathBuf,
+    units: Option<String>,
+    mut give: impl FnMut(Vec<OpenLine>),
+) {
+    let path = match units {
+        // Names need no escaping.
+        Some(units) => format!("/v1/logs/open/stream?units={units}"),
+        None => "/v1/logs/open/stream".to_owned(),
+    };
+    // Where there is no place for one more who follows, lines are shown once they have ended.
+    let Ok(mut events) = EventStream::open(&socket, &path).await else {
+        return;
+    };
+    while let Some(event) = events.next().await {
+        if event.name == "open"
+            && let Ok(open) = serde_json::from_str::<OpenTexts>(&event.data)
+        {
+            give(open.open_lines());
+        }
+    }
+    give(Vec::new());
+}
+
 fn failed(error: &WireError) -> PortError {
     match error {
         WireError::Gone => PortError::Gone,
@@ -355,6 +381,17 @@ impl ControlPort for RemotePort {
         Box::pin(asked(&self.socket, "/v1/ports"))
     }
 
+    fn processes(&self, instance: InstanceId) -> Found<'_, Vec<UnitProcess>> {
+        Box::pin(async move {
+            let name = self.name(instance).map_err(|_| PortError::Gone)?;
+            asked(&self.socket, &format!("/v1/units/{name}/processes")).await
+        })
+    }
+
+    fn held(&self) -> Found<'_, Held> {
+        Box::pin(asked(&self.socket, "/v1/containment"))
+    }
+
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.snapshots.clone()
     }
@@ -369,6 +406,9 @@ impl ControlPort for RemotePort {
             let mut tasks = lock.unwrap_or_else(std::sync::PoisonError::into_inner);
             if let Some(kept) = kept(self.kept.as_deref()) {
                 tasks.spawn_on(Arc::clone(&kept).watch(), &self.runtime);
+                let (socket, copy) = (self.socket.clone(), Arc::clone(&kept));
+                let open = follow_open(socket, None, move |open| copy.copy_open(open));
+                tasks.spawn_on(open, &self.runtime);
                 return kept;
             }
             let store = MemoryStore::new(BUDGET);
@@ -380,6 +420,9 @@ impl ControlPort for RemotePort {
                 pending.send_modify(|pending| pending.logs = false);
             };
             tasks.spawn_on(follow, &self.runtime);
+            let (socket, copy) = (self.socket.clone(), store.clone());
+            let open = follow_open(socket, None, move |open| copy.copy_open(open));
+            tasks.spawn_on(open, &self.runtime);
             Arc::new(store)
         });
         Arc::clone(source)

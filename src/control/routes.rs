@@ -21,7 +21,7 @@ use super::port::{ControlPort, PortError};
 use super::protocol::{Act, ErrorCode, MAX_BODY, Problem, Taken, WatchQuery, WhyQuery};
 use super::record::Record;
 use super::reload::{ReloadAsk, ReloadError};
-use super::{feed, live, log_pages, openapi, streams};
+use super::{feed, live, log_pages, open_watch, openapi, streams};
 use crate::domain::admission::{Answer, Denial};
 use crate::domain::event::Command;
 use crate::domain::id::Revision;
@@ -126,6 +126,7 @@ pub(super) fn router(served: Arc<Served>) -> Router {
         .route("/v1/commands", post(command))
         .route("/v1/timeline", get(timeline))
         .route("/v1/ports", get(listening))
+        .route("/v1/containment", get(held))
         .route("/v1/reload", post(reload))
         .route("/v1/changes", get(streams::changes_page))
         .route("/v1/changes/stream", get(streams::changes))
@@ -133,6 +134,7 @@ pub(super) fn router(served: Arc<Served>) -> Router {
             "/v1/logs",
             get(log_pages::by_query).post(log_pages::by_body),
         )
+        .route("/v1/logs/open/stream", get(open_watch::stream))
         .route("/v1/feed", get(feed::feed))
         .route("/v1/watch", get(watched))
         .route("/v1/watch/why", post(why_watched))
@@ -140,6 +142,7 @@ pub(super) fn router(served: Arc<Served>) -> Router {
         .route("/v1/units/{unit}/terminal/stream", get(live::terminal))
         .route("/v1/units/{unit}/terminal/size", post(live::size))
         .route("/v1/units/{unit}/input", post(live::input))
+        .route("/v1/units/{unit}/processes", get(live::processes))
         .route("/v1/units/{unit}/exec", post(live::exec))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -246,6 +249,13 @@ async fn timeline(State(served): Shared) -> Result<Response, Problem> {
 async fn listening(State(served): Shared) -> Result<Response, Problem> {
     match served.port.listening().await {
         Ok(ports) => Ok(json(&ports)),
+        Err(error) => Err(unanswered(&served, &error)),
+    }
+}
+
+async fn held(State(served): Shared) -> Result<Response, Problem> {
+    match served.port.held().await {
+        Ok(held) => Ok(json(&held)),
         Err(error) => Err(unanswered(&served, &error)),
     }
 }

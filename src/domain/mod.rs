@@ -37,6 +37,7 @@ pub mod pace;
 pub mod phase;
 pub mod plan;
 pub mod ports;
+pub mod processes;
 pub mod restart;
 pub mod schedule;
 pub mod secret;

@@ -13,13 +13,11 @@ use std::task::{Context, Poll};
 
 use super::line::{OpenLine, Origin};
 use super::mask::{Masker, Masks};
+use super::open::Open;
 use super::splitter::{Batch, Splitter};
 use super::tap::Taps;
 use super::{Selection, StreamWriter};
 use crate::domain::id::{InstanceId, UnitName};
-
-/// How much of an open line is shown, in bytes.
-const SHOWN: usize = 64 << 10;
 
 /// What a store should know of an instance before its first line.
 #[derive(Clone, Debug)]
@@ -43,7 +41,8 @@ pub struct PlainCopy {
 pub(super) trait Keep: Send + Sync {
     fn gate(&self) -> &Gate;
 
-    fn keep(&self, origin: Origin, batch: Batch);
+    /// Returns the number of the next line.
+    fn keep(&self, origin: Origin, batch: Batch) -> u64;
 
     /// An open line has grown.
     fn grown(&self);
@@ -66,12 +65,6 @@ pub(super) struct Gate {
     /// Places that were masked by what is no more in force.
     masked: AtomicU64,
     open: Mutex<Vec<Weak<Open>>>,
-}
-
-#[derive(Debug)]
-struct Open {
-    origin: Origin,
-    splitter: Mutex<Splitter>,
 }
 
 impl Gate {
@@ -99,22 +92,8 @@ impl Gate {
         (open.iter())
             .filter(|open| selection.has(open.origin.run.instance))
             .filter_map(|open| {
-                let splitter = lock(&open.splitter);
-                let partial = splitter.partial();
-                let shown = &partial[partial.len().saturating_sub(SHOWN)..];
-                if shown.is_empty() {
-                    return None;
-                }
                 let unit = self.unit(open.origin.run.instance);
-                let line = Batch::of(shown, super::Cut::Unterminated);
-                let line = match unit.and_then(|unit| unit.masks) {
-                    Some(masks) => masks.redacted_for_show(line),
-                    None => line,
-                };
-                Some(OpenLine {
-                    origin: open.origin,
-                    bytes: line.text().slice(..line.text().len() - 1),
-                })
+                open.line(unit.and_then(|unit| unit.masks).as_deref())
             })
             .collect()
     }
@@ -138,10 +117,7 @@ impl<K: Keep> Capture<K> {
         let gate = store.gate();
         let unit = gate.unit(origin.run.instance);
         let masks = (unit.and_then(|unit| unit.masks)).filter(|masks| !masks.is_empty());
-        let open = Arc::new(Open {
-            origin,
-            splitter: Mutex::default(),
-        });
+        let open = Arc::new(Open::new(origin));
         let mut all = lock(&gate.open);
         all.retain(|open| open.strong_count() > 0);
         all.push(Arc::downgrade(&open));
@@ -157,40 +133,41 @@ impl<K: Keep> Capture<K> {
         }
     }
 
-    fn take(&self, batch: Batch) {
+    /// Returns the number of the next line.
+    fn take(&self, batch: Batch) -> u64 {
         let origin = self.open.origin;
         let shown = self.unmasked.is_none().then(|| batch.clone());
         let batch = match &self.masks {
             Some(masks) => masks.redacted(batch),
             None => batch,
         };
-        self.store.keep(origin, batch);
+        let end = self.store.keep(origin, batch);
         // Whoever learns that a unit is ready finds the line that says so.
         if let Some(shown) = shown {
             self.store.gate().taps.show(origin.run, &shown);
         }
+        end
     }
 
     /// Lines that end here. An open line that grew is told where nothing else is.
     fn split(&self, bytes: &[u8]) {
         let mut batches = [None, None];
         let mut more = Vec::new();
-        let mut splitter = lock(&self.open.splitter);
-        splitter.feed(
-            bytes,
-            &mut |batch| match batches.iter_mut().find(|place| place.is_none()) {
-                Some(place) => *place = Some(batch),
-                None => more.push(batch),
-            },
-        );
-        let grown = !splitter.partial().is_empty();
-        drop(splitter);
-        let ended = batches[0].is_some();
+        let grown = self.open.feed(bytes, &mut |batch| match batches
+            .iter_mut()
+            .find(|place| place.is_none())
+        {
+            Some(place) => *place = Some(batch),
+            None => more.push(batch),
+        });
+        let mut end = None;
         for batch in batches.into_iter().flatten().chain(more) {
-            self.take(batch);
+            end = Some(self.take(batch));
         }
-        if grown && !ended {
-            self.store.grown();
+        match end {
+            Some(end) => self.open.ended(end),
+            None if grown => self.store.grown(),
+            None => {}
         }
     }
 
@@ -232,8 +209,7 @@ impl<K: Keep> StreamWriter for Capture<K> {
         if let Some(last) = self.unmasked.as_mut().and_then(Splitter::finish) {
             self.store.gate().taps.show(run, &last);
         }
-        let last = lock(&self.open.splitter).finish();
-        if let Some(last) = last {
+        if let Some(last) = self.open.finish() {
             self.take(last);
         }
     }

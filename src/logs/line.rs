@@ -72,8 +72,44 @@ pub struct Gap {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenLine {
     pub origin: Origin,
-    /// At most its last 64 KiB.
+    /// When pk read its first byte.
+    pub since: Timestamp,
+    /// Lines of its stream that ended before it have lower numbers: whoever has seen one from
+    /// this number on has seen the end of this one as well.
+    pub after: u64,
+    /// It has been open for a while: no more of it came at once.
+    pub is_settled: bool,
+    /// At most its last 64 KiB, without what may be the beginning of something to be masked.
     pub bytes: Bytes,
+}
+
+impl OpenLine {
+    /// What a terminal would show of it: a carriage return goes back to its beginning.
+    #[must_use]
+    pub fn shown(&self) -> Bytes {
+        let end = self.bytes.iter().rposition(|byte| *byte != b'\r');
+        let end = end.map_or(0, |end| end + 1);
+        let from = memchr::memrchr(b'\r', &self.bytes[..end]).map_or(0, |at| at + 1);
+        self.bytes.slice(from..end)
+    }
+
+    /// As if it ended here, under a number that no line has.
+    #[must_use]
+    pub fn as_line(&self, seq: u64) -> LogLine {
+        LogLine {
+            seq,
+            origin: self.origin,
+            time: self.since,
+            bytes: self.bytes.clone(),
+            cut: Cut::Unterminated,
+        }
+    }
+
+    /// Whether that line tells that this one has ended.
+    #[must_use]
+    pub fn is_ended_by(&self, line: &LogLine) -> bool {
+        line.origin == self.origin && line.seq >= self.after
+    }
 }
 
 /// What is kept of some instances.

@@ -8,14 +8,24 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::splitter::Batch;
+use super::withheld::Withheld;
 use crate::domain::secret::MASK;
 
 /// What is masked in the lines of one unit.
 #[derive(Debug)]
 pub struct Masks {
     secrets: Option<(AhoCorasick, Vec<Vec<u8>>)>,
-    redact: Option<(Regex, Regex)>,
+    redact: Option<Redact>,
     masked: AtomicU64,
+}
+
+/// What `logs.redact` names.
+#[derive(Debug)]
+struct Redact {
+    /// Of many lines at once, and of one.
+    many: Regex,
+    one: Regex,
+    withheld: Withheld,
 }
 
 impl Masks {
@@ -51,7 +61,11 @@ impl Masks {
                         .build()
                         .map_err(|error| error.to_string())
                 };
-                Some((build(true)?, build(false)?))
+                Some(Redact {
+                    many: build(true)?,
+                    one: build(false)?,
+                    withheld: Withheld::new(&parts.join("|")),
+                })
             }
         };
         Ok(Self {
@@ -80,13 +94,37 @@ impl Masks {
         batch
     }
 
-    /// The same without counting: for a line that is shown before it ends.
-    pub(super) fn redacted_for_show(&self, batch: Batch) -> Batch {
-        self.redacted_and_counted(batch).0
+    /// Whether a regular expression may mask a line.
+    pub(super) fn redacts(&self) -> bool {
+        self.redact.is_some()
+    }
+
+    /// A line that is shown before it ends: masked, and without what may have to be. Nothing is
+    /// counted.
+    pub(super) fn shown(&self, line: &[u8]) -> Vec<u8> {
+        let Some(redact) = &self.redact else {
+            return line.to_vec();
+        };
+        let mut until = redact.withheld.from(line);
+        let found = redact.one.find_iter(line);
+        let found: Vec<_> = found.filter(|found| !found.is_empty()).collect();
+        for found in &found {
+            if found.start() < until && until < found.end() {
+                until = found.start();
+            }
+        }
+        let (mut out, mut copied) = (Vec::new(), 0);
+        for found in found.iter().take_while(|found| found.end() <= until) {
+            out.extend_from_slice(&line[copied..found.start()]);
+            out.extend_from_slice(MASK.as_bytes());
+            copied = found.end();
+        }
+        out.extend_from_slice(&line[copied..until]);
+        out
     }
 
     fn redacted_and_counted(&self, batch: Batch) -> (Batch, u64) {
-        let Some((many, one)) = &self.redact else {
+        let Some(Redact { many, one, .. }) = &self.redact else {
             return (batch, 0);
         };
         let text = batch.text();
@@ -260,6 +298,23 @@ mod tests {
             b"******** ********\nx\ny ********\nid=\n"
         );
         assert_eq!(masks.masked(), 3);
+    }
+
+    #[test]
+    fn an_open_line_shows_no_half_of_what_is_masked() {
+        let masks = Masks::new(&[], &[r"id=[0-9]+".into(), r"key \S+ \S+".into()]).unwrap();
+        for (line, shown) in [
+            ("login: ", "login: "),
+            ("id=42 login: ", "******** login: "),
+            ("login: id=4", "login: "),
+            ("your key a", "your "),
+            ("your key a id=7 ", "your ******** "),
+            ("your key id=7 ", "your "),
+        ] {
+            let got = masks.shown(line.as_bytes());
+            assert_eq!(String::from_utf8(got).unwrap(), shown, "{line:?}");
+        }
+        assert_eq!(masks.masked(), 0);
     }
 
     proptest! {

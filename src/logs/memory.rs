@@ -54,6 +54,8 @@ struct Shared {
     head: watch::Sender<u64>,
     /// Bytes.
     budget: usize,
+    /// Of the store that this is a copy of.
+    copied_open: Mutex<Vec<OpenLine>>,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +82,7 @@ impl MemoryStore {
                 state: Mutex::default(),
                 head: watch::Sender::new(0),
                 budget,
+                copied_open: Mutex::default(),
             }),
             pumps: None,
         }
@@ -108,6 +111,12 @@ impl MemoryStore {
         let ring = state.ring(gap.instance);
         let freed = ring.skip(gap.lines);
         state.cost -= freed;
+    }
+
+    /// Takes the open lines of another store, in the place of those before.
+    pub fn copy_open(&self, open: Vec<OpenLine>) {
+        *lock(&self.shared.copied_open) = open;
+        self.shared.head.send_modify(|_| ());
     }
 
     /// Gives up the lines of an instance that is no more.
@@ -142,13 +151,13 @@ impl Keep for Shared {
         &self.gate
     }
 
-    fn keep(&self, origin: Origin, batch: Batch) {
-        if batch.is_empty() {
-            return;
-        }
+    fn keep(&self, origin: Origin, batch: Batch) -> u64 {
         let state = lock(&self.state);
+        if batch.is_empty() {
+            return state.seq;
+        }
         // Under the lock, so that a later line has no earlier time.
-        self.append(state, origin, Timestamp::now(), &batch);
+        self.append(state, origin, Timestamp::now(), &batch)
     }
 
     fn grown(&self) {
@@ -163,7 +172,7 @@ impl Shared {
         origin: Origin,
         time: Timestamp,
         batch: &Batch,
-    ) {
+    ) -> u64 {
         let seq = state.seq;
         state.seq += batch.len() as u64;
         state.latest = state.latest.max(time);
@@ -206,6 +215,7 @@ impl Shared {
             *seen = head.max(*seen);
             newer
         });
+        head
     }
 }
 
@@ -274,7 +284,9 @@ impl LogSource for MemoryStore {
     }
 
     fn open_lines(&self, selection: &Selection) -> Vec<OpenLine> {
-        self.shared.gate.open_lines(selection)
+        let mut open = self.shared.gate.open_lines(selection);
+        open.extend(selection.of_open(&lock(&self.shared.copied_open)));
+        open
     }
 
     fn extent(&self, selection: &Selection) -> Extent {

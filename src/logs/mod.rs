@@ -17,6 +17,7 @@ mod level;
 mod line;
 mod mask;
 mod memory;
+mod open;
 mod pattern;
 mod pump;
 mod ring;
@@ -24,6 +25,7 @@ mod search;
 mod shelf;
 mod splitter;
 mod tap;
+mod withheld;
 
 use tokio::sync::watch;
 
@@ -113,6 +115,12 @@ impl Selection {
             Self::All => true,
             Self::Only(ids) => ids.contains(&instance),
         }
+    }
+
+    /// Those of its own.
+    fn of_open(&self, open: &[OpenLine]) -> impl Iterator<Item = OpenLine> {
+        let own = |line: &&OpenLine| self.has(line.origin.run.instance);
+        open.iter().filter(own).cloned()
     }
 }
 

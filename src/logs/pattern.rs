@@ -23,6 +23,13 @@ enum Kind {
     },
 }
 
+impl Default for Pattern {
+    /// Every line has it.
+    fn default() -> Self {
+        Self(Kind::Literal(Box::new(Finder::new("").into_owned())))
+    }
+}
+
 impl Pattern {
     /// These very characters.
     ///

@@ -17,6 +17,7 @@ use crate::domain::exec::ExecContext;
 use crate::domain::id::{InstanceId, Revision};
 use crate::domain::listening::UnitPorts;
 use crate::domain::plan::Plan;
+use crate::domain::processes::{Held, UnitProcess};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
 use crate::domain::time;
@@ -100,6 +101,21 @@ impl Handle {
     /// Where the units listen now.
     pub async fn listening(&self) -> Vec<UnitPorts> {
         super::listening::look(&self.groups).await
+    }
+
+    /// The living processes of an instance.
+    pub async fn processes(&self, instance: InstanceId) -> Vec<UnitProcess> {
+        super::processes::look(&self.groups, instance).await
+    }
+
+    /// By what processes are held; `None` where none are real.
+    #[must_use]
+    pub fn held(&self) -> Option<Held> {
+        let containment = &self.beside.as_ref()?.tools.containment;
+        Some(Held {
+            mechanism: containment.short().to_owned(),
+            description: containment.describe(),
+        })
     }
 
     /// The time in the stack. A snapshot's own is that of the last event before it.

@@ -28,6 +28,7 @@ mod host;
 mod listening;
 mod live_groups;
 mod ports;
+mod processes;
 mod publisher;
 mod request;
 mod runner;

@@ -16,6 +16,13 @@ impl Model {
     pub(super) fn log_selection(&self) -> crate::logs::Selection {
         use super::log::Scope;
         use crate::logs::Selection;
+        if let Some(unit) = self
+            .split_panes
+            .as_ref()
+            .and_then(super::panes::Split::unit)
+        {
+            return Selection::Only(vec![unit]);
+        }
         match self.log.scope {
             Scope::All => Selection::All,
             Scope::Marked if self.marked.is_empty() => Selection::All,

@@ -90,6 +90,10 @@ pub struct UnitHistory {
     pub budget: Option<(u32, Option<u32>)>,
     /// It has a probe: a start alone does not make it ready.
     is_probed: bool,
+    /// Of the run that is there.
+    attempt: Attempt,
+    /// Why that is being stopped.
+    stopped_for: Option<String>,
 }
 
 const MOST: usize = 64;
@@ -143,6 +147,16 @@ impl UnitHistory {
                 }
                 None if view.readiness == Readiness::Unprobed => self.enter(State::Ready, spawned),
                 None => self.enter(State::Starting, spawned),
+            }
+        }
+        self.attempt = view.attempt;
+        // Those of earlier runs were seen by whoever looked then.
+        if let Some(exit) = view.exit.as_ref().filter(|_| view.pid.is_none()) {
+            let (tone, at) = (Tone::Plain, view.since);
+            let text = format!("run {}: {exit}", view.attempt);
+            push(&mut self.exits, Happened { at, tone, text });
+            if let Some(failure) = &view.last_failure {
+                self.judge(&failure.to_string());
             }
         }
         let state = State::of(view);
@@ -241,6 +255,7 @@ impl UnitHistory {
                 if attempt.0 > 1 {
                     push(&mut self.restarts, at);
                 }
+                (self.attempt, self.stopped_for) = (*attempt, None);
                 None
             }
             UnitChange::Started { attempt, pid } => {
@@ -267,17 +282,20 @@ impl UnitHistory {
             }
             UnitChange::Stopping { stop } => {
                 self.enter(State::Stopping, at);
-                let text = format!("stopping: {}", explain::stop_reason(stop, name_of));
+                let reason = explain::stop_reason(stop, name_of);
+                let text = format!("stopping: {reason}");
+                self.stopped_for = Some(reason);
                 Some((Tone::Plain, text))
             }
             UnitChange::Killed => Some((Tone::Warning, "killed: grace was over".to_owned())),
             UnitChange::Exited { status } => {
-                let happened = Happened {
-                    at,
-                    tone: Tone::Plain,
-                    text: status.to_string(),
+                let number = self.attempt;
+                let text = match self.stopped_for.take() {
+                    Some(reason) => format!("run {number}: {status}, stopped: {reason}"),
+                    None => format!("run {number}: {status}"),
                 };
-                push(&mut self.exits, happened);
+                let tone = Tone::Plain;
+                push(&mut self.exits, Happened { at, tone, text });
                 Some((Tone::Plain, format!("ended: {status}")))
             }
             UnitChange::Backoff {
@@ -288,6 +306,9 @@ impl UnitHistory {
             } => {
                 self.enter(State::Backoff, at);
                 self.budget = Some((*restart, *budget));
+                if let Some(failure) = failure {
+                    self.judge(&failure.to_string());
+                }
                 let text = explain::backoff(*delay, *restart, *budget, failure.as_deref());
                 Some((Tone::Warning, text))
             }
@@ -302,6 +323,9 @@ impl UnitHistory {
                     Outcome::Stopped => (State::Stopped, Tone::Plain),
                 };
                 self.enter(state, at);
+                if let Outcome::Failed(failed) = &**outcome {
+                    self.judge(&failed.to_string());
+                }
                 let text = match &**outcome {
                     Outcome::Failed(failed) => format!("failed{took}: {failed}"),
                     Outcome::Completed => format!("completed{took}"),
@@ -323,6 +347,21 @@ impl UnitHistory {
             }
             UnitChange::Added => Some((Tone::Plain, "added by a reload".to_owned())),
             UnitChange::Removed => Some((Tone::Plain, "taken out by a reload".to_owned())),
+        }
+    }
+
+    /// The last run has failed, for that reason.
+    fn judge(&mut self, reason: &str) {
+        if let Some(exit) = self.exits.back_mut() {
+            exit.tone = Tone::Bad;
+            // A reason that is the status itself was told.
+            let told = exit
+                .text
+                .split_once(": ")
+                .is_some_and(|(_, told)| reason.starts_with(told) || told.contains(reason));
+            if !told {
+                exit.text.push_str(&format!(", failed: {reason}"));
+            }
         }
     }
 

@@ -51,11 +51,19 @@ impl Key {
 }
 
 impl From<KeyEvent> for Key {
-    /// Shift is in the character already.
+    /// Shift is in the character already. What terminals send for ctrl-\\ to ctrl-_ is read as
+    /// ctrl-4 to ctrl-7.
     fn from(event: KeyEvent) -> Self {
+        let ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
+        let code = match event.code {
+            KeyCode::Char(c @ '4'..='7') if ctrl => {
+                KeyCode::Char(char::from(c as u8 - b'4' + b'\\'))
+            }
+            code => code,
+        };
         Self {
-            code: event.code,
-            ctrl: event.modifiers.contains(KeyModifiers::CONTROL),
+            code,
+            ctrl,
             alt: event.modifiers.contains(KeyModifiers::ALT),
         }
     }

@@ -16,6 +16,8 @@ pub enum Place {
     Units,
     /// While the log has them.
     Log,
+    /// While they go to a unit's terminal.
+    Terminal,
 }
 
 impl Place {
@@ -25,6 +27,7 @@ impl Place {
             Self::Everywhere => "everywhere",
             Self::Units => "units",
             Self::Log => "log",
+            Self::Terminal => "typing into a terminal",
         }
     }
 }
@@ -66,7 +69,8 @@ actions! {
     Help "help" Everywhere ["?" "f1"] "all keys";
     Palette "palette" Everywhere [":" "ctrl-p"] "every command by name";
     Quit "quit" Everywhere ["q" "f10" "ctrl-c"] "leave: stop the stack, or detach";
-    Focus "focus" Everywhere ["tab" "backtab"] "keys to the other pane";
+    Focus "focus" Everywhere ["tab"] "keys to the next pane";
+    FocusBack "focus-back" Everywhere ["backtab"] "keys to the pane before";
     Overview "overview" Everywhere ["1"] "view: overview";
     Graph "graph" Everywhere ["2"] "view: what depends on what";
     Timeline "timeline" Everywhere ["3"] "view: how the start went";
@@ -77,6 +81,13 @@ actions! {
     ZoomUnits "zoom-units" Everywhere ["f8"] "units alone, and back";
     Grow "grow" Everywhere [">"] "more room for the units";
     Shrink "shrink" Everywhere ["<"] "less room for the units";
+    Split "split" Everywhere ["|"] "a pane for the unit, or for each marked one; and away";
+    Stack "stack" Everywhere ["\\"] "panes beside, or above each other";
+    GrowPane "grow-pane" Everywhere ["+"] "more room for this pane";
+    ShrinkPane "shrink-pane" Everywhere ["-"] "less room for this pane";
+    OnePane "one-pane" Everywhere ["X"] "one pane again, that of the chosen unit";
+    Type "type" Everywhere ["I"] "type into the terminal of the unit";
+    Terminal "terminal" Everywhere ["L"] "of a unit with a terminal: its screen, or its lines";
     Scope "scope" Everywhere ["l"] "log of: the chosen unit, the marked ones, all";
     Follow "follow" Everywhere ["f" "f5"] "log: follow the end, or stay";
     Wrap "wrap" Everywhere ["w" "f6"] "log: wrap long lines, or pan";
@@ -129,6 +140,7 @@ actions! {
     Mouse "mouse" Everywhere ["M"] "leave the mouse to the terminal, and back";
     Redraw "redraw" Everywhere ["ctrl-y"] "draw the screen anew";
     Suspend "suspend" Everywhere ["ctrl-z"] "suspend pk; the stack runs on";
+    LeaveTerminal "leave-terminal" Terminal ["ctrl-]" "f12"] "keys to pk again";
     Back "back" Everywhere ["esc"] "back: end the search, the filter, the zoom";
 }
 
@@ -222,8 +234,10 @@ impl Keymap {
             }
             keymap.keys.insert(*action, keys.clone());
         }
-        if keymap.of(Action::Quit).is_empty() {
-            errors.push(BindError::NoWayOut(Action::Quit.name()));
+        for out in [Action::Quit, Action::LeaveTerminal] {
+            if keymap.of(out).is_empty() {
+                errors.push(BindError::NoWayOut(out.name()));
+            }
         }
         if errors.is_empty() {
             Ok(keymap)
@@ -238,9 +252,12 @@ impl Keymap {
         let bound = |place| {
             (self.keys.iter()).find(|(action, keys)| action.place() == place && keys.contains(&key))
         };
-        bound(place)
-            .or_else(|| bound(Place::Everywhere))
-            .map(|(action, _)| *action)
+        let elsewhere = || match place {
+            // All else is the unit's.
+            Place::Terminal => None,
+            Place::Everywhere | Place::Units | Place::Log => bound(Place::Everywhere),
+        };
+        bound(place).or_else(elsewhere).map(|(action, _)| *action)
     }
 
     /// The keys of an action, the one to show first.
@@ -275,9 +292,12 @@ pub fn short(key: Key) -> String {
 
 /// Whether one key cannot do both.
 fn clash(one: Action, other: Action) -> bool {
-    one.place() == other.place()
-        || one.place() == Place::Everywhere
-        || other.place() == Place::Everywhere
+    let places = (one.place(), other.place());
+    match places {
+        (Place::Terminal, _) | (_, Place::Terminal) => places.0 == places.1,
+        (Place::Everywhere, _) | (_, Place::Everywhere) => true,
+        (Place::Units | Place::Log, _) => places.0 == places.1,
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,9 @@ pub struct Areas {
     pub main: Rect,
     /// Between the two, where they stand beside each other.
     pub divider: Rect,
+    /// All panes that show what units write.
+    pub logs: Rect,
+    /// Of the active one.
     pub log_title: Rect,
     pub log: Rect,
     pub alarm: Rect,
@@ -43,8 +46,8 @@ impl Areas {
     pub fn at(&self, position: Position) -> Spot {
         if self.divider.contains(position) {
             Spot::Divider
-        } else if self.log_title.contains(position) {
-            if self.log_title.y > self.main.y {
+        } else if self.logs.contains(position) && position.y == self.logs.y {
+            if self.logs.y > self.main.y && self.main.height > 0 {
                 Spot::Divider
             } else {
                 Spot::Elsewhere
@@ -111,13 +114,23 @@ pub fn areas(model: &Model) -> Areas {
     }
     match model.zoom {
         Zoom::Units => areas.main = body,
-        Zoom::Log => {
-            areas.log_title = cut_top(&mut body, 1);
-            areas.log = body;
-        }
+        Zoom::Log => areas.logs = body,
         Zoom::None if body.width >= BESIDE => beside(model, body, &mut areas),
         Zoom::None => stacked(model, body, &mut areas),
     }
+    let active = match &model.split_panes {
+        Some(split) => split.active_in(areas.logs),
+        None => areas.logs,
+    };
+    areas.log_title = Rect {
+        height: 1.min(active.height),
+        ..active
+    };
+    areas.log = Rect {
+        y: active.y + areas.log_title.height,
+        height: active.height - areas.log_title.height,
+        ..active
+    };
     areas
 }
 
@@ -137,15 +150,7 @@ fn beside(model: &Model, body: Rect, areas: &mut Areas) {
         width: body.width - width - 1,
         ..body
     };
-    areas.log_title = Rect {
-        height: 1.min(rest.height),
-        ..rest
-    };
-    areas.log = Rect {
-        y: rest.y + areas.log_title.height,
-        height: rest.height - areas.log_title.height,
-        ..rest
-    };
+    areas.logs = rest;
 }
 
 fn stacked(model: &Model, body: Rect, areas: &mut Areas) {
@@ -169,13 +174,5 @@ fn stacked(model: &Model, body: Rect, areas: &mut Areas) {
         height: body.height - height,
         ..body
     };
-    areas.log_title = Rect {
-        height: 1.min(rest.height),
-        ..rest
-    };
-    areas.log = Rect {
-        y: rest.y + areas.log_title.height,
-        height: rest.height - areas.log_title.height,
-        ..rest
-    };
+    areas.logs = rest;
 }

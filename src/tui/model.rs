@@ -10,10 +10,13 @@ use ratatui::layout::Size;
 use super::graph_plan::GraphPlan;
 use super::history::{History, State};
 use super::keymap::Keymap;
+use super::known::Known;
 use super::layout::{self, Areas};
 use super::log::{LogPane, Shape};
+use super::panes::Split;
 use super::table::{Chosen, Row, Table};
 use super::theme::{Theme, ThemeName, Tone};
+use super::tty::Ttys;
 use super::usage::Usage;
 use crate::domain::event::Command;
 use crate::domain::id::{Attempt, InstanceId};
@@ -179,13 +182,32 @@ pub struct Model {
     pub marked: BTreeSet<InstanceId>,
     /// The first row in view of the timeline, the details.
     pub scroll: usize,
+    /// Of the pane that keys act on.
     pub log: LogPane,
+    /// Several panes, each of a unit's own.
+    pub split_panes: Option<Split>,
+    /// So that the requests of two panes are told apart.
+    pub logs_made: u64,
+    pub ttys: Ttys,
+    /// Some unit has a terminal.
+    pub has_ttys: bool,
 
+    /// What is looked up for the unit that the details are of.
+    pub known: Known,
     /// The end of the log of each run that failed.
     pub tails: BTreeMap<(InstanceId, Attempt), Vec<LogLine>>,
     /// Failures that somebody has seen.
     pub seen: BTreeSet<(InstanceId, Attempt)>,
-    pub dragging: bool,
+    pub dragging: Option<Dragging>,
+}
+
+/// What the mouse is moving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dragging {
+    /// The line between the units and the panes.
+    Divider,
+    /// That after a pane.
+    Seam(usize),
 }
 
 impl std::fmt::Debug for Model {
@@ -237,9 +259,14 @@ impl Model {
             marked: BTreeSet::new(),
             scroll: 0,
             log: LogPane::following(),
+            split_panes: None,
+            logs_made: 0,
+            ttys: Ttys::default(),
+            has_ttys: false,
+            known: Known::default(),
             tails: BTreeMap::new(),
             seen: BTreeSet::new(),
-            dragging: false,
+            dragging: None,
         };
         if let Some(name) = start.unit {
             let units = model.snapshot.units.iter();
@@ -271,6 +298,7 @@ impl Model {
         self.marked.retain(|id| ids.contains(id));
         self.keep_chosen_in_view();
         self.note_ready();
+        self.settle_panes();
         let selection = self.log_selection();
         self.log.select(selection);
     }
@@ -382,42 +410,28 @@ impl Model {
     /// Where the log's text goes: how wide, how many rows.
     #[must_use]
     pub fn log_shape(&self) -> (Shape, usize) {
-        let area = self.areas().log;
-        let before = self.log_prefix();
-        let shape = Shape {
-            width: usize::from(area.width).saturating_sub(before).max(1),
-            wrap: self.log.wrap,
-            pan: self.log.pan,
-            pretty: self.log.pretty,
-        };
-        (shape, usize::from(area.height))
+        self.shape_in(&self.log, self.areas().log)
     }
 
-    /// Columns before the text of a log line.
+    /// Columns of the name and of the time before a line of a pane so wide; 0: none.
     #[must_use]
-    pub fn log_prefix(&self) -> usize {
-        let (name, time) = self.log_columns();
-        2 + if name > 0 { name + 1 } else { 0 } + if time > 0 { time + 1 } else { 0 }
-    }
-
-    /// Columns of the name and of the time before a log line; 0: none.
-    #[must_use]
-    pub fn log_columns(&self) -> (usize, usize) {
+    pub fn log_columns_in(&self, log: &LogPane, width: u16) -> (usize, usize) {
         use super::log::{Scope, Times};
-        let width = usize::from(self.areas().log.width);
+        let width = usize::from(width);
         let longest = self
             .snapshot
             .units
             .iter()
             .map(|unit| super::fit::width(unit.name.as_str()))
             .max();
-        let name = match self.log.scope {
+        let name = match log.scope {
+            _ if self.split_panes.is_some() => 0,
             Scope::Chosen if matches!(self.chosen, Some(Chosen::Unit(_))) => 0,
             Scope::Chosen | Scope::Marked | Scope::All => {
                 longest.unwrap_or(0).min(20).min(width / 4)
             }
         };
-        let time = match self.log.times {
+        let time = match log.times {
             Times::Off => 0,
             Times::Absolute => 12,
             Times::Relative => 6,

@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use crossterm::event::Event;
 use jiff::Timestamp;
 
-use super::log::{Fetched, Request, ScanReport, ScanRequest};
-use crate::control::{Answered, PortError};
+use super::log::{Fetched, Request, ScanReport, ScanRequest, Seek};
+use crate::control::{Answered, PortError, TerminalEvent, UnitWatch};
 use crate::domain::change::Change;
 use crate::domain::event::Command;
 use crate::domain::id::{InstanceId, UnitName};
+use crate::domain::listening::UnitPorts;
 use crate::domain::plan::Plan;
+use crate::domain::processes::{Held, UnitProcess};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
+use crate::domain::terminal::TerminalSize;
 use crate::domain::time::Instant;
 use crate::logs::LogLine;
 
@@ -39,6 +43,16 @@ pub enum Msg {
     Lines(Fetched),
     /// How far the search is.
     Scanned(ScanReport),
+    /// What the terminal of a unit shows.
+    Terminal(InstanceId, TerminalEvent),
+    /// By what processes are held.
+    Held(Held),
+    /// The processes of a unit at that time.
+    Processes(InstanceId, Instant, Vec<UnitProcess>),
+    /// What is watched for a unit.
+    Watched(UnitName, UnitWatch),
+    /// Where the units listen.
+    Listening(Vec<UnitPorts>),
     /// The end of a failed unit's log.
     Tail(InstanceId, Vec<LogLine>),
     /// What came of a command.
@@ -68,8 +82,22 @@ pub enum Effect {
     Fetch(Request),
     /// Begin a search, or end it.
     Scan(Option<ScanRequest>),
+    /// Find the next match of the search.
+    Seek(Seek),
+    /// Look up who is in a unit's group.
+    Processes(InstanceId),
+    /// Look up what is watched for a unit.
+    Watched(UnitName),
+    /// Look up where the units listen.
+    Listening,
     /// Get the end of a log.
     Tail(InstanceId, usize),
+    /// Bring the terminals of these units, and no others.
+    WatchTerminals(Vec<InstanceId>),
+    /// Give a unit's terminal another size.
+    ResizeTerminal(InstanceId, TerminalSize),
+    /// Type something for a unit.
+    Type(InstanceId, Bytes),
     /// To the clipboard.
     Copy(String),
     /// Whether mouse events are wanted.

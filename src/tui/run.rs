@@ -23,6 +23,7 @@ use super::log::{Scan, fetch};
 use super::model::{Model, Start};
 use super::msg::{Effect, Msg};
 use super::terminal::{self, Screen, Taken};
+use super::tty::bring::{Bringer, Told};
 use super::update::update;
 use super::view::view;
 use crate::control::{Changes, ControlPort, ReloadAsk};
@@ -34,6 +35,9 @@ use crate::logs::LogSource;
 
 /// Between two frames that no key asked for.
 const FRAME: Duration = Duration::from_millis(33);
+
+/// The same, while one types into a unit's terminal.
+const ECHO: Duration = Duration::from_millis(8);
 
 /// Text of what came of it, or of what went wrong.
 pub type Done = Result<String, String>;
@@ -102,11 +106,16 @@ async fn show(
     let size = screen.size()?;
     let (answers, answered) = mpsc::unbounded_channel();
     let logs = port.logs();
+    let refusals = answers.clone();
+    let refused = move |text| drop(refusals.send(Msg::Did(Err(text))));
+    let (terminals, terminals_told) = Bringer::new(Arc::clone(&port), refused);
     let mut face = Face {
         model: Model::new(Start { size, ..start }),
         queue: VecDeque::new(),
         scan: None,
         scanning: false,
+        terminals,
+        terminals_told,
         dirty: true,
         urgent: true,
         grew: true,
@@ -138,6 +147,8 @@ struct Face {
     scan: Option<Scan>,
     /// The search has not caught up with the end of the log.
     scanning: bool,
+    terminals: Bringer,
+    terminals_told: mpsc::Receiver<Told>,
     dirty: bool,
     /// A key waits for its frame.
     urgent: bool,
@@ -179,12 +190,23 @@ impl Face {
         let mut changes_end = false;
         let mut terminated_end = false;
         self.tick();
+        let (port, answers) = (Arc::clone(&self.port), self.answers.clone());
+        tokio::spawn(async move {
+            if let Ok(held) = port.held().await {
+                let _ = answers.send(Msg::Held(held));
+            }
+        });
         loop {
             if let Some(left) = self.perform().await? {
                 return Ok(left);
             }
             let now = Instant::now();
-            let due = self.drawn + FRAME;
+            let due = self.drawn
+                + match self.model.ttys.typing() {
+                    // What is typed comes back as something to be drawn.
+                    Some(_) => ECHO,
+                    None => FRAME,
+                };
             if now >= due && self.grew {
                 self.grew = false;
                 self.take(Msg::LogsGrew);
@@ -204,13 +226,14 @@ impl Face {
             } else {
                 now + clock::next_tick(&self.model)
             };
-            let watches_log = self.model.areas().log.height > 0 || self.scan.is_some();
+            let watches_log = self.model.areas().logs.height > 0 || self.scan.is_some();
             let Self {
                 events,
                 snapshots,
                 stats,
                 wake,
                 suspended,
+                terminals_told,
                 ..
             } = self;
             let woken = tokio::select! {
@@ -238,6 +261,9 @@ impl Face {
                         Ok(()) => Woken::Msg(Msg::Terminated),
                         Err(_) => continue,
                     }
+                }
+                Some((id, event)) = terminals_told.recv() => {
+                    Woken::Msg(Msg::Terminal(id, event))
                 }
                 _ = wake.changed(), if watches_log && !self.grew => Woken::Grew,
                 () = tokio::task::yield_now(), if self.scanning => Woken::Scan,
@@ -298,10 +324,23 @@ impl Face {
                     self.scan = request.map(|request| Scan::new(&*self.logs, request));
                     self.scanning = self.scan.is_some();
                 }
+                Effect::Seek(seek) => {
+                    if let Some(scan) = &mut self.scan {
+                        scan.seek(&*self.logs, seek);
+                        self.scanning = true;
+                    }
+                }
                 Effect::Tail(id, lines) => {
                     let lines = self.logs.tail(id, lines);
                     self.take(Msg::Tail(id, lines));
                 }
+                Effect::Processes(_) | Effect::Watched(_) | Effect::Listening => {
+                    let (port, answers) = (Arc::clone(&self.port), self.answers.clone());
+                    tokio::spawn(look_up(port, effect, answers));
+                }
+                Effect::WatchTerminals(ids) => self.terminals.watch(&ids),
+                Effect::ResizeTerminal(id, size) => self.terminals.resize(id, size),
+                Effect::Type(id, bytes) => self.terminals.type_for(id, bytes),
                 Effect::Copy(text) => terminal::copy(&text)?,
                 Effect::Mouse(wanted) => self.taken.mouse(wanted)?,
                 Effect::Suspend => (self.hooks.suspend)(),
@@ -389,6 +428,21 @@ impl Face {
         self.tick();
         Ok(())
     }
+}
+
+/// Asks for what the details show. What cannot be told is not shown.
+async fn look_up(port: Arc<dyn ControlPort>, effect: Effect, answers: mpsc::UnboundedSender<Msg>) {
+    let msg = match effect {
+        Effect::Processes(id) => (port.processes(id).await.ok())
+            .map(|processes| Msg::Processes(id, port.now(), processes)),
+        Effect::Watched(unit) => (port.watched(vec![unit.clone()]).await.ok())
+            .and_then(|all| all.into_iter().find(|watch| watch.unit == unit))
+            .map(|watch| Msg::Watched(unit, watch)),
+        Effect::Listening => port.listening().await.ok().map(Msg::Listening),
+        _ => None,
+    };
+    // Nobody waits for it any more: the dashboard was left.
+    let _ = msg.map(|msg| answers.send(msg));
 }
 
 async fn next_event(events: &mut Option<EventStream>) -> Woken {

@@ -2,5 +2,7 @@
 
 mod drive;
 mod keys;
+mod panes;
 mod pictures;
 mod sizes;
+mod terminals;

@@ -139,6 +139,7 @@ impl Eye {
             return;
         };
         let root = pattern.root.clone();
+        let known: Vec<PathBuf> = (self.contents.below(&root).map(Path::to_owned)).collect();
         // A root that goes, or gives way to another, between the looks at it may be watched
         // by nothing that tells of its return.
         loop {
@@ -148,7 +149,7 @@ impl Eye {
                 break;
             }
         }
-        self.miss(who, &root);
+        self.miss(who, known);
     }
 
     /// `true`: the root was gone when it was to be walked.
@@ -301,12 +302,9 @@ impl Eye {
     }
 
     /// Files of the pattern that were known and are gone.
-    fn miss(&mut self, who: Who, below: &Path) {
-        let gone: Vec<PathBuf> = (self.contents.below(below))
-            .filter(|path| self.contents.seems_changed(path))
-            .cloned()
-            .collect();
-        for path in gone {
+    fn miss(&mut self, who: Who, mut known: Vec<PathBuf>) {
+        known.retain(|path| self.contents.seems_changed(path));
+        for path in known {
             if self
                 .pattern(who)
                 .is_some_and(|pattern| pattern.takes_file(&path))

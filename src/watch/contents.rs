@@ -1,13 +1,15 @@
 //! What files hold, as far as it takes to tell whether they changed.
 
-use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::hash::{DefaultHasher, Hasher as _};
 use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use rustc_hash::FxHashMap;
 use rustix::time::{ClockId, clock_gettime};
 
 /// A larger file is told by its size and times alone, in bytes.
@@ -98,7 +100,9 @@ pub(super) struct Look {
 /// All files that are watched.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
-    files: HashMap<PathBuf, Known>,
+    /// By the bytes of their paths: to compare paths part by part takes longer than to look
+    /// at a file.
+    files: FxHashMap<OsString, Known>,
     /// Still to be hashed.
     unhashed: Vec<PathBuf>,
 }
@@ -107,7 +111,7 @@ impl Contents {
     /// Takes a file as it is now for what was there before, unless that is known. `true`: it
     /// may have been written after `since`, by [`file_time`], or since it was known.
     pub(super) fn arm(&mut self, path: &Path, since: SystemTime) -> bool {
-        if self.files.contains_key(path) {
+        if self.files.contains_key(path.as_os_str()) {
             return self.seems_changed(path);
         }
         let Some(stamp) = stamp(path) else {
@@ -117,7 +121,7 @@ impl Contents {
             return true;
         }
         self.files.insert(
-            path.to_owned(),
+            path.into(),
             Known {
                 stamp,
                 hash: None,
@@ -131,14 +135,14 @@ impl Contents {
     /// Whether a file that is known may have been written after `since`, by [`file_time`]:
     /// what is known of it may be news to who asks.
     pub(super) fn is_known_since(&self, path: &Path, since: SystemTime) -> bool {
-        let known = self.files.get(path);
+        let known = self.files.get(path.as_os_str());
         known.is_some_and(|known| known.stamp.changed_at() >= since)
     }
 
     /// Whether a look at its times says that it may have changed. A look alone changes
     /// nothing of what is known.
     pub(super) fn seems_changed(&self, path: &Path) -> bool {
-        match (self.files.get(path), stamp(path)) {
+        match (self.files.get(path.as_os_str()), stamp(path)) {
             (None, None) => false,
             (Some(known), Some(stamp)) => known.stamp != stamp || known.fresh,
             (None, Some(_)) | (Some(_), None) => true,
@@ -148,7 +152,7 @@ impl Contents {
     /// Whether the file holds something else than what is known, or is new or gone. Changes
     /// nothing of what is known: see [`Contents::learn`].
     pub(super) fn look(&self, path: &Path) -> Look {
-        let known = self.files.get(path).copied();
+        let known = self.files.get(path.as_os_str()).copied();
         let Some(stamp) = stamp(path) else {
             return Look {
                 changed: known.is_some(),
@@ -186,8 +190,8 @@ impl Contents {
     /// Takes what was seen for what is known.
     pub(super) fn learn(&mut self, path: &Path, look: &Look) {
         match look.known {
-            Some(known) => drop(self.files.insert(path.to_owned(), known)),
-            None => drop(self.files.remove(path)),
+            Some(known) => drop(self.files.insert(path.into(), known)),
+            None => drop(self.files.remove(path.as_os_str())),
         }
     }
 
@@ -196,7 +200,7 @@ impl Contents {
     pub(super) fn hash_some(&mut self, limit: Duration, mut at_least: usize) -> bool {
         let until = std::time::Instant::now() + limit;
         while let Some(path) = self.unhashed.pop() {
-            if let Some(known) = self.files.get_mut(&path)
+            if let Some(known) = self.files.get_mut(path.as_os_str())
                 && known.hash.is_none()
                 && stamp(&path) == Some(known.stamp)
             {
@@ -216,16 +220,24 @@ impl Contents {
     }
 
     /// The files that are known below a folder.
-    pub(super) fn below<'a>(&'a self, folder: &'a Path) -> impl Iterator<Item = &'a PathBuf> {
-        self.files
-            .keys()
-            .filter(move |path| path.starts_with(folder))
+    pub(super) fn below<'a>(&'a self, folder: &'a Path) -> impl Iterator<Item = &'a Path> {
+        let folder = folder.as_os_str();
+        let below = self.files.keys().filter(move |path| is_below(path, folder));
+        below.map(Path::new)
     }
 
     /// Keeps only these.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&Path) -> bool) {
-        self.files.retain(|path, _| keep(path));
+        self.files.retain(|path, _| keep(Path::new(path)));
     }
+}
+
+/// Whether it is the folder itself or something in it.
+fn is_below(path: &OsStr, folder: &OsStr) -> bool {
+    let rest = path.as_bytes().strip_prefix(folder.as_bytes());
+    rest.is_some_and(|rest| {
+        rest.is_empty() || rest.starts_with(b"/") || folder.as_bytes().ends_with(b"/")
+    })
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {

@@ -186,7 +186,7 @@ impl Eye {
             Some(places) => places.remove_below(folder),
             None => return,
         };
-        let files: Vec<PathBuf> = self.contents.below(folder).cloned().collect();
+        let files: Vec<PathBuf> = (self.contents.below(folder).map(Path::to_owned)).collect();
         for who in whos {
             let Some(pattern) = self.pattern(who) else {
                 continue;

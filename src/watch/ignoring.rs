@@ -4,12 +4,13 @@
 //! file's folder upwards to the repository's top, the repository's and the user's excludes,
 //! and last what pk leaves out by itself. A folder that is left out takes all in it with it.
 
-use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use rustc_hash::FxHashMap;
 
 /// Version control, and what editors write beside the file that is edited.
 const BUILT_IN: [&str; 21] = [
@@ -97,7 +98,7 @@ struct Folder {
 pub(super) struct Ignoring {
     /// The stack's folder.
     base: PathBuf,
-    folders: HashMap<PathBuf, Option<Arc<Folder>>>,
+    folders: FxHashMap<OsString, Option<Arc<Folder>>>,
     user: Gitignore,
     built_in: Gitignore,
 }
@@ -110,7 +111,7 @@ impl Ignoring {
         }
         Self {
             base: base.to_owned(),
-            folders: HashMap::new(),
+            folders: FxHashMap::default(),
             user: Gitignore::global().0,
             built_in: builder.build().unwrap_or_else(|_| Gitignore::empty()),
         }
@@ -200,7 +201,7 @@ impl Ignoring {
     }
 
     fn folder(&mut self, folder: &Path, root: &Path) -> Option<Arc<Folder>> {
-        if let Some(known) = self.folders.get(folder) {
+        if let Some(known) = self.folders.get(folder.as_os_str()) {
             return known.clone();
         }
         let is_top = folder.join(".git").symlink_metadata().is_ok();
@@ -224,7 +225,7 @@ impl Ignoring {
         } else {
             Some(Arc::new(Folder { files, above }))
         };
-        self.folders.insert(folder.to_owned(), rules.clone());
+        self.folders.insert(folder.into(), rules.clone());
         rules
     }
 }

@@ -61,6 +61,17 @@ async fn face(port: &dyn ControlPort) {
         .await
         .unwrap();
 
+    // Who is in a group is looked up when it is asked for.
+    let web = snapshots.borrow().get("web").unwrap().clone();
+    let processes = port.processes(web.id).await.unwrap();
+    assert!(
+        (processes.iter()).any(|process| Some(process.pid) == web.pid && process.memory > 0),
+        "{processes:#?}"
+    );
+    assert_eq!(port.processes(id).await.unwrap(), []);
+    let held = port.held().await.unwrap();
+    assert!(!held.mechanism.is_empty() && held.description.starts_with("held"));
+
     // Whatever the order of the two, and however they come: bytes as they were.
     let mut lines = Vec::new();
     let mut wake = logs.wake();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::watch;
 
+use super::open_rows::OpenRows;
 use super::order::{Item, Order};
 use super::printer::{Printer, WriteError};
 use super::progress::Progress;
@@ -60,6 +61,8 @@ pub struct Face {
     /// The instances of the task.
     own: BTreeSet<InstanceId>,
     progress: Arc<Progress>,
+    /// What is open, on a terminal that belongs to nobody else.
+    rows: Option<OpenRows>,
 }
 
 /// What comes from the stack.
@@ -119,6 +122,7 @@ impl Face {
             order: Order::default(),
             feed,
             printer,
+            rows: (look.terminal && task.is_none()).then(OpenRows::default),
             task,
             own: BTreeSet::new(),
             progress,
@@ -145,6 +149,7 @@ impl Face {
             };
             let over = fresh.over;
             self.advance(fresh).await?;
+            self.open_rows().await?;
             if over {
                 break;
             }
@@ -178,7 +183,7 @@ impl Face {
             let mut out = Vec::new();
             let text = format!("{} state changes missed", fresh.missed);
             self.screen.own(Tone::Warning, &text, &mut out);
-            self.printer.print(out).await?;
+            self.put(out).await?;
         }
         for change in fresh.changes {
             if let What::Unit { instance, name, .. } = &change.what {
@@ -188,6 +193,30 @@ impl Face {
         }
         self.order.flush(&mut items);
         self.print(&mut items).await
+    }
+
+    /// Writes something that stays.
+    async fn put(&mut self, mut out: Vec<u8>) -> Result<(), WriteError> {
+        if let (Some(rows), false) = (&mut self.rows, out.is_empty()) {
+            let mut text = Vec::new();
+            rows.erase(&mut text);
+            text.append(&mut out);
+            out = text;
+        }
+        self.printer.print(out).await
+    }
+
+    /// Shows what is open, after all lines that were there.
+    async fn open_rows(&mut self) -> Result<(), WriteError> {
+        let Some(rows) = &mut self.rows else {
+            return Ok(());
+        };
+        let open = self.feed.logs.open_lines(&Selection::All);
+        let current = rows.current(&open).into_iter();
+        let rows_now = current.map(|line| self.screen.open(line, "")).collect();
+        let mut out = Vec::new();
+        rows.draw(rows_now, &mut out);
+        self.printer.print(out).await
     }
 
     fn learn(&mut self, id: InstanceId, name: &UnitName) {
@@ -211,6 +240,9 @@ impl Face {
             match item {
                 Item::Line(line) => {
                     self.progress.took(1);
+                    if let Some(rows) = &mut self.rows {
+                        rows.saw(&line);
+                    }
                     let of_task = self.own.contains(&line.origin.run.instance);
                     match (&self.task, line.origin.stream) {
                         (Some(task), Stream::Stdout) if of_task => {
@@ -240,7 +272,7 @@ impl Face {
         if let Some(task) = &self.task {
             task.printer.print(own).await?;
         }
-        self.printer.print(out).await
+        self.put(out).await
     }
 
     async fn conclude(&mut self) -> Result<(), WriteError> {
@@ -254,6 +286,11 @@ impl Face {
         }
         self.order.finish(&mut items);
         self.print(&mut items).await?;
+        if let Some(rows) = &mut self.rows {
+            let mut out = Vec::new();
+            rows.erase(&mut out);
+            self.printer.print(out).await?;
+        }
         let snapshot = Arc::clone(&self.feed.snapshots.borrow());
         if snapshot.verdict.is_none() {
             // The supervisor is gone: nobody knows how it ended.
@@ -264,7 +301,7 @@ impl Face {
         let text = summary::render(&snapshot, self.look.painter, tail, |unit| {
             self.story.stages_of(unit)
         });
-        self.printer.print(text.into_bytes()).await
+        self.put(text.into_bytes()).await
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod escape;
 mod face;
+mod open_rows;
 mod order;
 mod printer;
 mod progress;
@@ -18,6 +19,7 @@ pub mod summary;
 pub mod waits;
 
 pub use face::{Face, Look, TaskOutput};
+pub use open_rows::OpenRows;
 pub use printer::{Printer, WriteError};
 pub use progress::Progress;
 pub use screen::{COLUMNS, Screen};

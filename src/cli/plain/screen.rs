@@ -12,11 +12,12 @@ use std::collections::BTreeMap;
 use anstyle::Style;
 
 use super::escape::Sanitizer;
+use super::open_rows::clipped;
 use super::story::{Said, Tone};
 use crate::cli::style::{self, Painter};
 use crate::cli::wrap::wrap;
 use crate::domain::id::{Attempt, InstanceId, UnitName};
-use crate::logs::{Cut, Gap, LogLine, Stream};
+use crate::logs::{Cut, Gap, LogLine, OpenLine, Stream};
 
 /// A longer name is shown without its middle.
 const MAX_WIDTH: usize = 24;
@@ -87,20 +88,38 @@ impl Screen {
 
     /// A line that a unit wrote.
     pub fn line(&mut self, line: &LogLine, out: &mut Vec<u8>) {
-        let Self { painter, .. } = *self;
         let origin = line.origin;
-        let id = origin.run.instance;
-        let name = self.name(id);
+        let name = self.name(origin.run.instance);
         let style = self.color(&name);
         let goes_on = self.stream(line).continued;
-        let mark = match origin.stream {
-            Stream::Stdout => painter.paint(style, if goes_on { "+" } else { "|" }),
-            Stream::Stderr => painter.bad(if goes_on { "+" } else { "!" }),
-            Stream::Build => painter.dim(if goes_on { "+" } else { "#" }),
-        };
+        let mark = self.mark(origin.stream, style, goes_on);
         self.prefix(&name, style, &mark, out);
         self.text(line, self.terminal, out);
         out.push(b'\n');
+    }
+
+    /// What is open of a line, in one row; `before` stands before it.
+    #[must_use]
+    pub fn open(&self, line: &OpenLine, before: &str) -> Vec<u8> {
+        let name = self.name(line.origin.run.instance);
+        let style = self.color(&name);
+        let mut out = before.as_bytes().to_vec();
+        let mark = self.mark(line.origin.stream, style, false);
+        self.prefix(&name, style, &mark, &mut out);
+        // Without the last column, behind which a terminal may begin a new row.
+        let taken = before.len() + self.width + 4;
+        let text = clipped(line, self.columns.saturating_sub(taken).max(1));
+        out.extend_from_slice(text.as_bytes());
+        out
+    }
+
+    fn mark(&self, stream: Stream, style: Style, goes_on: bool) -> String {
+        let painter = self.painter;
+        match stream {
+            Stream::Stdout => painter.paint(style, if goes_on { "+" } else { "|" }),
+            Stream::Stderr => painter.bad(if goes_on { "+" } else { "!" }),
+            Stream::Build => painter.dim(if goes_on { "+" } else { "#" }),
+        }
     }
 
     /// A line as the unit wrote it, for who asked for nothing else.

@@ -56,7 +56,8 @@ pub struct Logs {
     /// Units or instances: names, globs ('api-*'), or @PROFILE; all if none is named.
     #[arg(value_name = "UNIT")]
     pub units: Vec<String>,
-    /// Go on with what they write until the stack ends.
+    /// Go on with what they write until the stack ends; on a terminal also with what of a line is
+    /// still open.
     #[arg(short = 'f', long)]
     pub follow: bool,
     /// Begin with the last N lines that are to be shown; all that are kept if left out.

@@ -11,8 +11,8 @@ use super::args::Form;
 use crate::cli::plain::Screen;
 use crate::cli::style::Painter;
 use crate::control::protocol::{Line, OpenText};
-use crate::domain::id::{InstanceId, RunId, UnitName};
-use crate::logs::{Cut, Gap, Level, LogLine, Origin, without_colour};
+use crate::domain::id::{InstanceId, UnitName};
+use crate::logs::{Gap, Level, LogLine, OpenLine, without_colour};
 
 /// How lines are written.
 #[derive(Debug)]
@@ -54,11 +54,7 @@ impl Lines {
             out.push(b'\n');
             return;
         }
-        if self.timestamps {
-            let time = line.time.to_zoned(TimeZone::system());
-            let time = time.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z ").to_string();
-            out.extend_from_slice(time.as_bytes());
-        }
+        out.extend_from_slice(self.before(line.time).as_bytes());
         if self.strip && memchr::memchr(0x1b, &line.bytes).is_some() {
             line.bytes = without_colour(&line.bytes).into();
         } else if self.painter.has_color()
@@ -70,12 +66,27 @@ impl Lines {
         self.screen.line(&line, out);
     }
 
+    fn before(&self, time: Timestamp) -> String {
+        if !self.timestamps {
+            return String::new();
+        }
+        let time = time.to_zoned(TimeZone::system());
+        time.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z ").to_string()
+    }
+
+    /// The same while it goes on, in a row of a terminal.
+    pub fn open_row(&mut self, open: &OpenLine) -> Vec<u8> {
+        let before = self.before(open.since);
+        self.screen.open(open, &before)
+    }
+
     /// What a stream has written since its last line ended.
     pub fn open(&mut self, open: OpenText, out: &mut Vec<u8>) {
         if self.form == Form::Json {
             json(
                 &serde_json::json!({
                     "open": open.text,
+                    "since": open.since,
                     "unit": open.unit,
                     "attempt": open.attempt,
                     "stream": open.stream,
@@ -85,21 +96,7 @@ impl Lines {
             return;
         }
         self.screen.learn(open.instance, &open.unit);
-        let line = LogLine {
-            seq: u64::MAX,
-            origin: Origin {
-                run: RunId {
-                    instance: open.instance,
-                    attempt: open.attempt,
-                },
-                stage: open.stage,
-                stream: open.stream,
-            },
-            time: Timestamp::now(),
-            bytes: open.text.into(),
-            cut: Cut::Unterminated,
-        };
-        self.line(line, out);
+        self.line(open.open_line().as_line(u64::MAX), out);
     }
 
     /// The line with its level in the colour that it deserves.

@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 
 use super::reach;
 use crate::cli::args::Place;
 use crate::cli::exit::End;
 use crate::cli::output::Output;
+use crate::control::follow_open;
 use crate::control::protocol::{Line, LogPage, LogQuery, OpenText, State};
 use crate::control::wire::{self, WireError};
 use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::snapshot::Snapshot;
-use crate::logs::{Gap, Page};
+use crate::logs::{Gap, OpenLine, Page};
 
 /// Asks a stack.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub struct Remote {
     socket: PathBuf,
     state: State,
     query: LogQuery,
+    /// What streams have open, where somebody wants to see that as it grows.
+    open: Option<watch::Receiver<Vec<OpenLine>>>,
 }
 
 /// What one request gave.
@@ -76,6 +80,7 @@ impl Remote {
             socket: found.socket,
             state,
             query: LogQuery::default(),
+            open: None,
         }))
     }
 
@@ -100,11 +105,61 @@ impl Remote {
         };
     }
 
-    /// The next page; waits that long for a line.
-    pub fn page(&mut self, wait: Duration) -> Result<Turned, Failed> {
+    /// Wants to see what these, or all if none is named, have open, from now on.
+    pub fn follow_open(&mut self, names: &[UnitName]) {
+        let joined: Vec<&str> = names.iter().map(UnitName::as_str).collect();
+        let units = (!joined.is_empty()).then(|| joined.join(","));
+        let (sender, receiver) = watch::channel(Vec::new());
+        let give = move |open| {
+            // An error: nobody looks any more.
+            let _ = sender.send(open);
+        };
+        self.runtime
+            .spawn(follow_open(self.socket.clone(), units, give));
+        self.open = Some(receiver);
+    }
+
+    /// What they have open now.
+    pub fn open(&mut self) -> Vec<OpenLine> {
+        let open = self
+            .open
+            .as_mut()
+            .map(|open| open.borrow_and_update().clone());
+        open.unwrap_or_default()
+    }
+
+    /// Lets so much time go by, or less where something else is open.
+    pub fn rest(&mut self, time: Duration) {
+        let Self { runtime, open, .. } = self;
+        runtime.block_on(async {
+            tokio::select! {
+                () = tokio::time::sleep(time) => {}
+                () = grown(open) => {}
+            }
+        });
+    }
+
+    /// The next page; waits that long for a line. `None`: something else is open before one
+    /// came.
+    pub fn page(&mut self, wait: Duration) -> Result<Option<Turned>, Failed> {
         self.query.wait = (!wait.is_zero()).then(|| format!("{}s", wait.as_secs()));
-        let asked = wire::post::<LogPage>(&self.socket, "/v1/logs", &self.query);
-        let page = self.runtime.block_on(asked)?;
+        let Self {
+            runtime,
+            open,
+            socket,
+            query,
+            ..
+        } = self;
+        let page = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                page = wire::post::<LogPage>(socket, "/v1/logs", query) => page.map(Some),
+                () = grown(open), if !wait.is_zero() => Ok(None),
+            }
+        })?;
+        let Some(page) = page else {
+            return Ok(None);
+        };
         self.query = LogQuery {
             cursor: Some(page.cursor),
             open: true,
@@ -116,7 +171,7 @@ impl Remote {
         names.sort_unstable();
         names.dedup();
         let names = names.into_iter().map(|(id, name)| (id, name.clone()));
-        Ok(Turned {
+        Ok(Some(Turned {
             names: names.collect(),
             page: Page {
                 gaps: (page.gaps.iter())
@@ -129,6 +184,16 @@ impl Remote {
             },
             open: page.open,
             ended: page.ended,
-        })
+        }))
     }
+}
+
+/// Something else is open than was seen. Never, if nobody looks, or nothing can come any more.
+async fn grown(open: &mut Option<watch::Receiver<Vec<OpenLine>>>) {
+    if let Some(receiver) = open
+        && receiver.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
 }

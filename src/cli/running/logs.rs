@@ -19,9 +19,11 @@ use super::{names, reach};
 use crate::cli::args::Place;
 use crate::cli::exit::End;
 use crate::cli::output::Output;
-use crate::cli::plain::Screen;
+use crate::cli::plain::{OpenRows, Screen};
 use crate::domain::id::UnitName;
-use crate::logs::{Archive, Cursor, Direction, LogSource as _, Page, Search, Selection, Start};
+use crate::logs::{
+    Archive, Cursor, Direction, LogSource as _, OpenLine, Page, Search, Selection, Start,
+};
 
 /// How often a log that goes on is looked at.
 const LOOK: Duration = Duration::from_millis(40);
@@ -92,7 +94,7 @@ fn of_stack(
     let mut show = Show::new(shown.into_iter(), args, bare, output);
     let last = args.lines.filter(|_| query.is_all());
     remote.begin(&names, last);
-    match show.stack(&mut remote, query, args) {
+    match show.stack(&mut remote, &names, query, args) {
         // Nobody reads any more: that is no failure.
         Ok(()) | Err(Failed::Write(_)) => Ok(()),
         Err(Failed::Wire(error)) => Err(reach::failed(&error, output)),
@@ -126,6 +128,8 @@ struct Show {
     context: Context,
     tail: Tail,
     out: Vec<u8>,
+    /// What is open, where it is shown as it grows.
+    rows: Option<OpenRows>,
 }
 
 /// The last lines, if only so many are wanted.
@@ -144,6 +148,7 @@ impl Show {
     ) -> Self {
         let terminal = output.terminal && !args.raw;
         let columns = output.look().columns;
+        let shows_open = terminal && args.follow && !bare && args.output == Form::Text;
         Self {
             lines: Lines {
                 screen: Screen::new(shown, output.out, terminal, columns),
@@ -157,6 +162,7 @@ impl Show {
             context: Context::new(args.context),
             tail: Tail::default(),
             out: Vec::new(),
+            rows: shows_open.then(OpenRows::default),
         }
     }
 
@@ -165,7 +171,7 @@ impl Show {
         &mut self,
         kept: &Kept,
         names: &[String],
-        remote: Option<Remote>,
+        mut remote: Option<Remote>,
         query: &Query,
         args: &Logs,
     ) -> io::Result<()> {
@@ -184,6 +190,10 @@ impl Show {
             Selection::Only(found.into_iter().map(|(id, _)| id).collect())
         };
         let live = archive.is_live();
+        let named: Vec<UnitName> = (names.iter().cloned().map(UnitName::new)).collect();
+        if let (Some(remote), true) = (&mut remote, self.rows.is_some()) {
+            remote.follow_open(&named);
+        }
         let mut cursor = archive.cursor(select(&mut self.lines), start);
         self.tail.last = args.lines.filter(|_| !query.is_all());
         let mut goes_on = live;
@@ -193,18 +203,25 @@ impl Show {
             self.read(archive, &mut cursor, query, args.context > 0)?;
             self.flush()?;
             if ended || !args.follow {
+                self.open_rows(&[], query)?;
                 break;
             }
-            std::thread::sleep(LOOK);
+            match &mut remote {
+                Some(remote) => {
+                    // After the lines: what they tell the end of is not open then.
+                    self.open_rows(&remote.open(), query)?;
+                    remote.rest(LOOK);
+                }
+                None => std::thread::sleep(LOOK),
+            }
             archive.refresh();
             goes_on = archive.is_live();
             cursor.select(select(&mut self.lines));
         }
         if let (Some(mut remote), true) = (remote, query.is_all() && !args.follow) {
-            let names: Vec<UnitName> = (names.iter().cloned().map(UnitName::new)).collect();
-            remote.begin(&names, Some(0));
+            remote.begin(&named, Some(0));
             // Who has ended meanwhile has no open line.
-            if let Ok(turned) = remote.page(Duration::ZERO) {
+            if let Ok(Some(turned)) = remote.page(Duration::ZERO) {
                 self.open(turned.open)?;
             }
         }
@@ -245,14 +262,30 @@ impl Show {
     }
 
     /// The same of a stack that is asked page after page.
-    fn stack(&mut self, remote: &mut Remote, query: &Query, args: &Logs) -> Result<(), Failed> {
+    fn stack(
+        &mut self,
+        remote: &mut Remote,
+        names: &[UnitName],
+        query: &Query,
+        args: &Logs,
+    ) -> Result<(), Failed> {
         self.tail.last = args.lines.filter(|_| !query.is_all());
         let mut wait = Duration::ZERO;
+        if self.rows.is_some() {
+            remote.follow_open(names);
+        }
         loop {
             let turned = match remote.page(wait) {
                 // Somebody who follows has seen it to its end.
-                Err(error) if error.is_gone() && args.follow => return Ok(()),
+                Err(error) if error.is_gone() && args.follow => {
+                    self.open_rows(&[], query)?;
+                    return Ok(());
+                }
                 turned => turned?,
+            };
+            let Some(turned) = turned else {
+                self.open_rows(&remote.open(), query)?;
+                continue;
             };
             for (id, name) in turned.names {
                 self.lines.screen.learn(id, &name);
@@ -265,6 +298,9 @@ impl Show {
                 wait = Remote::WAIT;
             } else if !wait.is_zero() {
                 self.flush()?;
+            }
+            if !wait.is_zero() {
+                self.open_rows(&remote.open(), query)?;
             }
             if turned.ended || (empty && !args.follow) {
                 if query.is_all() && !args.follow {
@@ -322,7 +358,24 @@ impl Show {
         self.flush()
     }
 
+    /// Shows what is open now.
+    fn open_rows(&mut self, open: &[OpenLine], query: &Query) -> io::Result<()> {
+        let Some(rows) = &mut self.rows else {
+            return Ok(());
+        };
+        let mut current = rows.current(open);
+        current.retain(|line| query.wants(&line.as_line(u64::MAX)));
+        let texts = current.iter().map(|line| self.lines.open_row(line));
+        let texts = texts.collect();
+        let mut out = Vec::new();
+        rows.draw(texts, &mut out);
+        write(&out)
+    }
+
     fn item(&mut self, item: Shown) -> io::Result<()> {
+        if let (Some(rows), Shown::Line(line)) = (&mut self.rows, &item) {
+            rows.saw(line);
+        }
         match item {
             Shown::Line(line) => self.lines.line(line, &mut self.out),
             Shown::Break if self.lines.form == Form::Text => self.out.extend_from_slice(b"--\n"),
@@ -338,8 +391,11 @@ impl Show {
         if self.out.is_empty() {
             return Ok(());
         }
-        let written = write(&self.out);
-        self.out.clear();
-        written
+        let mut out = Vec::new();
+        if let Some(rows) = &mut self.rows {
+            rows.erase(&mut out);
+        }
+        out.append(&mut self.out);
+        write(&out)
     }
 }

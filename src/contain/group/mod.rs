@@ -65,6 +65,10 @@ pub struct Member {
     pub parent: u32,
     /// As `comm` shows it: at most 15 bytes.
     pub name: String,
+    /// Processor time so far, with that of children that it has waited for.
+    pub cpu: std::time::Duration,
+    /// Resident, in bytes.
+    pub memory: u64,
 }
 
 /// Processes that end together. Dropping it kills what is left of it.

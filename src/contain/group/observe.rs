@@ -7,7 +7,7 @@ use super::{ContainError, Group, Member, leave};
 use crate::contain::census::{self, Row};
 use crate::contain::orphans;
 use crate::contain::registry;
-use crate::contain::stats::Stats;
+use crate::contain::stats::{self, Stats};
 use crate::contain::sys;
 use crate::domain::signal::Signal;
 
@@ -17,7 +17,7 @@ impl Group {
     /// # Errors
     /// [`ContainError::ProcessTable`].
     pub async fn members(&self) -> Result<Vec<Member>, ContainError> {
-        Ok(self.rows().await?.iter().map(member).collect())
+        Ok(self.rows().await?.iter().map(Member::from).collect())
     }
 
     /// Whether no member lives.
@@ -86,7 +86,9 @@ impl Group {
                 None => true,
             };
             if !ended || !removed() {
-                return Err(ContainError::NotEmpty(rows.iter().map(member).collect()));
+                return Err(ContainError::NotEmpty(
+                    rows.iter().map(Member::from).collect(),
+                ));
             }
             // Whatever no census can see (made and gone between two looks) ends here at the
             // latest, while the number is still ours.
@@ -170,10 +172,14 @@ impl Group {
     }
 }
 
-fn member(row: &Row) -> Member {
-    Member {
-        pid: row.pid.as_raw_nonzero().get().unsigned_abs(),
-        parent: row.parent.unsigned_abs(),
-        name: row.name.clone(),
+impl From<&Row> for Member {
+    fn from(row: &Row) -> Self {
+        Self {
+            pid: row.pid.as_raw_nonzero().get().unsigned_abs(),
+            parent: row.parent.unsigned_abs(),
+            name: row.name.clone(),
+            cpu: stats::time(row.ticks[0] + row.ticks[1]),
+            memory: row.pages * stats::page_size(),
+        }
     }
 }

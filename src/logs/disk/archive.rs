@@ -34,6 +34,7 @@ pub struct Archive {
     state: Mutex<State>,
     live: AtomicBool,
     wake: watch::Sender<u64>,
+    open: Mutex<Vec<OpenLine>>,
 }
 
 #[derive(Debug, Default)]
@@ -66,6 +67,7 @@ impl Archive {
             state: Mutex::default(),
             live: AtomicBool::new(live),
             wake: watch::Sender::new(0),
+            open: Mutex::default(),
         };
         archive.refresh();
         Ok(archive)
@@ -83,6 +85,12 @@ impl Archive {
         let state = lock(&self.state);
         let units = state.catalog.units.iter();
         units.map(|(id, unit)| (*id, unit.name.clone())).collect()
+    }
+
+    /// Takes what streams have open now, from who runs the stack.
+    pub fn copy_open(&self, open: Vec<OpenLine>) {
+        *lock(&self.open) = open;
+        self.wake.send_modify(|_| ());
     }
 
     /// Wakes readers as the run goes on. Ends with the run, when all of it can be read.
@@ -308,9 +316,9 @@ impl LogSource for Archive {
         catalog::read_back(&|with| self.get(with), cursor, max)
     }
 
-    /// None: they are not on disk.
-    fn open_lines(&self, _: &Selection) -> Vec<OpenLine> {
-        Vec::new()
+    /// Those that somebody has brought: they are not on disk.
+    fn open_lines(&self, selection: &Selection) -> Vec<OpenLine> {
+        selection.of_open(&lock(&self.open)).collect()
     }
 
     fn extent(&self, selection: &Selection) -> Extent {

@@ -226,9 +226,10 @@ impl Keep for Shared {
         &self.gate
     }
 
-    fn keep(&self, origin: Origin, batch: Batch) {
-        if !batch.is_empty() {
-            self.queue.push(origin, &batch);
+    fn keep(&self, origin: Origin, batch: Batch) -> u64 {
+        match batch.is_empty() {
+            true => self.queue.taken(),
+            false => self.queue.push(origin, &batch),
         }
     }
 

@@ -85,13 +85,14 @@ impl Queue {
         }
     }
 
-    /// Numbers the lines and puts them in. Does not wait: [`Queue::poll_room`] does.
-    pub fn push(&self, origin: Origin, batch: &Batch) {
-        self.push_at(origin, batch, Timestamp::now);
+    /// Numbers the lines and puts them in; returns the next number. Does not wait:
+    /// [`Queue::poll_room`] does.
+    pub fn push(&self, origin: Origin, batch: &Batch) -> u64 {
+        self.push_at(origin, batch, Timestamp::now)
     }
 
     /// The same, by another clock.
-    pub fn push_at(&self, origin: Origin, batch: &Batch, clock: impl Fn() -> Timestamp) {
+    pub fn push_at(&self, origin: Origin, batch: &Batch, clock: impl Fn() -> Timestamp) -> u64 {
         let mut state = self.lock();
         // Under the lock, so that a later line has no lower number.
         let time = clock();
@@ -113,10 +114,11 @@ impl Queue {
         *ordinal += lines;
         (record.seq, record.latest) = (state.seq, state.latest);
         state.seq += lines;
+        let end = state.seq;
         let cost = batch.cost() + BESIDE;
         if state.stalled && state.bytes + cost > self.budget {
             state.lose(record);
-            return;
+            return end;
         }
         if state.items.is_empty() && state.bytes == 0 {
             self.progressed();
@@ -131,6 +133,7 @@ impl Queue {
         if idle {
             self.work.notify_one();
         }
+        end
     }
 
     pub fn poll_room(&self, context: &Context<'_>) -> Poll<()> {

@@ -123,9 +123,13 @@ pub(in crate::supervisor) async fn follow_size(
     terminal: Arc<Terminal>,
     mut sizes: watch::Receiver<TerminalSize>,
 ) {
-    while sizes.changed().await.is_ok() {
+    loop {
+        // At first too: a face may have asked while the run was being started.
         let size = *sizes.borrow_and_update();
         // A terminal that has ended has no size any more.
         let _ = terminal.resize(size.rows, size.columns);
+        if sizes.changed().await.is_err() {
+            return;
+        }
     }
 }

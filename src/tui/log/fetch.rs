@@ -40,7 +40,12 @@ pub struct Fetched {
     pub at_start: bool,
     /// There is nothing after the last of them.
     pub at_end: bool,
+    /// What is open behind them, such as prompts.
+    pub open: Vec<LogLine>,
 }
+
+/// From this number on: no line has one of these.
+pub const OPEN: u64 = u64::MAX - (1 << 20);
 
 /// Gets the lines. Takes time with their number, not with that of all.
 #[must_use]
@@ -63,13 +68,30 @@ pub fn fetch(source: &dyn LogSource, request: &Request) -> Fetched {
     let cleared = lines.partition_point(|line| line.seq < request.from);
     let at_start = at_start || cleared > 0;
     lines.drain(..cleared);
+    let open = match at_end {
+        true => open(source, &request.selection, &lines),
+        false => Vec::new(),
+    };
     Fetched {
         generation: request.generation,
         want: request.want,
         lines: lines.into(),
         at_start,
         at_end,
+        open,
     }
+}
+
+/// What is open after these lines were read: none that one of them has ended.
+fn open(source: &dyn LogSource, selection: &Selection, lines: &[LogLine]) -> Vec<LogLine> {
+    let all = source.open_lines(selection).into_iter();
+    all.filter(|open| open.is_settled && !lines.iter().rev().any(|line| open.is_ended_by(line)))
+        .zip(OPEN..)
+        .map(|(open, seq)| LogLine {
+            bytes: open.shown(),
+            ..open.as_line(seq)
+        })
+        .collect()
 }
 
 fn around(

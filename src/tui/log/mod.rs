@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  pane (pure: where it looks) ──Request──► fetch (a LogSource) ──Fetched──► pane
-//!                              ──ScanRequest──► scan, in slices ──ScanReport──► pane
+//!                              ──ScanRequest, Seek──► scan, step by step (its search)
+//!                                                       ──ScanReport──► pane
 //! ```
 //!
 //! A pane holds no more lines than it shows, and some around them: a frame costs the same
@@ -17,6 +18,6 @@ mod scan;
 
 pub use ansi::{Piece, pieces};
 pub use fetch::{Fetched, Request, Want, fetch};
-pub use pane::{Entry, LogPane, Position, Scope, Search, Times};
+pub use pane::{Entry, LogPane, Position, Scope, Search, Times, Wanted};
 pub use rows::{Laid, Shape, lay};
-pub use scan::{Pattern, Scan, ScanReport, ScanRequest};
+pub use scan::{Pattern, Scan, ScanReport, ScanRequest, Seek};

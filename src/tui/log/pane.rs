@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::fetch::{Fetched, Request, Want};
 use super::rows::{Shape, row_count};
-use super::scan::{Hits, ScanRequest};
+use super::scan::{Hits, ScanRequest, Seek};
 use crate::logs::{LogLine, Selection};
 
 #[path = "finding.rs"]
@@ -68,6 +68,8 @@ pub struct LogPane {
     /// Older lines are hidden.
     pub cleared: u64,
     lines: Arc<[LogLine]>,
+    /// What is open behind them.
+    open: Vec<LogLine>,
     at_start: bool,
     at_end: bool,
     generation: u64,
@@ -80,6 +82,16 @@ pub struct LogPane {
     /// The last request, not to be repeated before something has changed.
     asked: Option<Request>,
     asked_scan: bool,
+    /// A match that is to be looked for.
+    seek: Option<Seek>,
+}
+
+/// What is missing to show a pane.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    pub lines: Option<Request>,
+    pub scan: Option<ScanRequest>,
+    pub seek: Option<Seek>,
 }
 
 /// Lines kept around what is shown, at least.
@@ -95,6 +107,15 @@ impl LogPane {
         }
     }
 
+    /// The same, whose requests are told from those of panes with another number.
+    #[must_use]
+    pub fn apart(self, number: u64) -> Self {
+        Self {
+            generation: number << 32,
+            ..self
+        }
+    }
+
     /// Looks at other units; the search goes with it.
     pub fn select(&mut self, selection: Selection) {
         if selection == self.selection {
@@ -105,11 +126,10 @@ impl LogPane {
         self.position = Position::Follow;
         self.cursor = None;
         self.marked.clear();
-        self.lines = Arc::default();
+        (self.lines, self.open) = (Arc::default(), Vec::new());
         (self.at_start, self.at_end) = (false, false);
         if let Some(search) = &mut self.search {
-            search.hits = Hits::default();
-            (search.current, search.is_done, search.anchor) = (None, false, u64::MAX);
+            search.renew(u64::MAX);
             self.asked_scan = false;
         }
     }
@@ -134,8 +154,7 @@ impl LogPane {
         self.position = Position::Follow;
         self.cursor = None;
         if let Some(search) = &mut self.search {
-            search.hits = Hits::default();
-            search.is_done = false;
+            search.renew(u64::MAX);
             self.asked_scan = false;
         }
     }
@@ -146,14 +165,17 @@ impl LogPane {
 
     /// The number of lines that can be walked, and one of them.
     fn len(&self) -> usize {
-        self.matching()
-            .map_or(self.lines.len(), |hits| hits.lines.len())
+        let all = self.lines.len() + self.open.len();
+        self.matching().map_or(all, |hits| hits.lines.len())
     }
 
     fn line(&self, index: usize) -> Option<&LogLine> {
         match self.matching() {
             Some(hits) => hits.lines.get(index),
-            None => self.lines.get(index),
+            None => {
+                let open = || self.open.get(index - self.lines.len());
+                self.lines.get(index).or_else(open)
+            }
         }
     }
 
@@ -166,7 +188,10 @@ impl LogPane {
     fn index(&self, seq: u64) -> usize {
         match self.matching() {
             Some(hits) => hits.lines.partition_point(|line| line.seq < seq),
-            None => self.lines.partition_point(|line| line.seq < seq),
+            None => {
+                let of_open = self.open.partition_point(|line| line.seq < seq);
+                self.lines.partition_point(|line| line.seq < seq) + of_open
+            }
         }
     }
 
@@ -361,33 +386,38 @@ impl LogPane {
     /// Takes lines that were asked for.
     pub fn took(&mut self, fetched: Fetched) {
         if fetched.generation == self.generation {
-            self.lines = fetched.lines;
+            (self.lines, self.open) = (fetched.lines, fetched.open);
             (self.at_start, self.at_end) = (fetched.at_start, fetched.at_end);
             self.grew = false;
         }
     }
 
     /// What is missing to show the pane; nothing if nothing has changed.
-    pub fn wants(&mut self, shape: Shape, height: usize) -> (Option<Request>, Option<ScanRequest>) {
+    pub fn wants(&mut self, shape: Shape, height: usize) -> Wanted {
         let scan = self.search.as_ref().filter(|_| !self.asked_scan);
         let scan = scan.map(|search| ScanRequest {
             generation: self.generation,
             selection: self.selection.clone(),
             pattern: search.pattern.clone(),
             from: self.cleared,
+            anchor: search.anchor,
         });
         self.asked_scan |= scan.is_some();
-        let request = self.want(shape, height).map(|want| Request {
+        let lines = self.want(shape, height).map(|want| Request {
             generation: self.generation,
             selection: self.selection.clone(),
             want,
             from: self.cleared,
         });
-        if request.is_some() && request == self.asked {
-            return (None, scan);
+        let again = lines.is_some() && lines == self.asked;
+        if !again {
+            self.asked.clone_from(&lines);
         }
-        self.asked.clone_from(&request);
-        (request, scan)
+        Wanted {
+            lines: lines.filter(|_| !again),
+            scan,
+            seek: self.seek.take(),
+        }
     }
 
     fn want(&mut self, shape: Shape, height: usize) -> Option<Want> {

@@ -1,27 +1,22 @@
-//! A search through all that is kept of a log, in slices.
+//! A search through all that is kept of a log, on disk and in memory, step by step.
 //!
-//! It reads on while lines come, so that the count of an open search stays true. Between
-//! slices the keys are answered.
+//! ```text
+//!  up:   from where one looks to the oldest line; the first match there is the one to go to
+//!  down: from there on, and on while lines come, so that the count of an open search stays true
+//!  seek: the next match from a place on, where it is not among those that are kept
+//! ```
+//!
+//! A step takes milliseconds; between steps the keys are answered.
 
 use std::collections::VecDeque;
 
-use memchr::memmem;
-use regex::bytes::{Regex, RegexBuilder};
-
-use crate::logs::{Cursor, LogLine, LogSource, Selection, Start};
+use crate::logs::{self, Cursor, Direction, Found, LogLine, LogSource, Selection, Start};
 
 /// What is searched.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
-    matcher: Matcher,
-}
-
-#[derive(Clone, Debug)]
-enum Matcher {
-    /// Case counts: the text has a capital.
-    Exact(Box<memmem::Finder<'static>>),
-    Regex(Regex),
+    matcher: logs::Pattern,
 }
 
 impl PartialEq for Pattern {
@@ -36,26 +31,11 @@ impl Pattern {
     #[must_use]
     pub fn new(text: &str) -> Self {
         let any_case = !text.chars().any(char::is_uppercase);
-        let is_plain = text == regex::escape(text);
-        let build = |pattern: &str| {
-            RegexBuilder::new(pattern)
-                .case_insensitive(any_case)
-                .size_limit(1 << 20)
-                .build()
-        };
-        let literal = || {
-            let exact = Matcher::Exact(Box::new(memmem::Finder::new(text.as_bytes()).into_owned()));
-            if any_case {
-                build(&regex::escape(text)).map_or(exact, Matcher::Regex)
-            } else {
-                exact
-            }
-        };
-        let matcher = if is_plain {
-            literal()
-        } else {
-            build(text).map_or_else(|_| literal(), Matcher::Regex)
-        };
+        let matcher = logs::Pattern::regex(text, any_case)
+            .or_else(|_| logs::Pattern::literal(text, any_case))
+            // Case counts then: an expression of that length is none.
+            .or_else(|_| logs::Pattern::literal(text, false))
+            .unwrap_or_default();
         Self {
             text: text.to_owned(),
             matcher,
@@ -67,30 +47,16 @@ impl Pattern {
         &self.text
     }
 
-    #[must_use]
-    pub fn is_match(&self, bytes: &[u8]) -> bool {
-        match &self.matcher {
-            Matcher::Exact(finder) => finder.find(bytes).is_some(),
-            Matcher::Regex(regex) => regex.is_match(bytes),
-        }
-    }
-
     /// Where it matches in a text that is shown.
     #[must_use]
     pub fn places(&self, text: &str) -> Vec<std::ops::Range<usize>> {
         /// More than fit on a screen.
         const MOST: usize = 256;
-        match &self.matcher {
-            Matcher::Exact(finder) => (finder.find_iter(text.as_bytes()))
-                .map(|at| at..at + self.text.len())
-                .take(MOST)
-                .collect(),
-            Matcher::Regex(regex) => (regex.find_iter(text.as_bytes()))
-                .map(|found| found.range())
-                .filter(|range| !range.is_empty())
-                .take(MOST)
-                .collect(),
-        }
+        (self.matcher.find_iter(text.as_bytes()))
+            .map(|(start, end)| start..end)
+            .filter(|range| !range.is_empty())
+            .take(MOST)
+            .collect()
     }
 }
 
@@ -102,88 +68,220 @@ pub struct ScanRequest {
     pub pattern: Pattern,
     /// Lines before this number are not searched.
     pub from: u64,
+    /// It goes up from this line, and down from the one after it.
+    pub anchor: u64,
+}
+
+/// The next match is to be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seek {
+    pub generation: u64,
+    /// Downwards from the line of that number on, or upwards from the one before it.
+    pub from: u64,
+    pub down: bool,
 }
 
 /// How far it is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ScanReport {
     pub generation: u64,
-    /// Numbers of matching lines that were found since the last report.
-    pub found: Vec<u64>,
-    /// They themselves, for who shows matching lines alone.
-    pub lines: Vec<LogLine>,
-    /// It has caught up with the end of the log.
+    pub step: Step,
+    /// It has come to the oldest line.
+    pub is_up_done: bool,
+    /// It has caught up with the end of the log, too.
     pub is_done: bool,
+    /// Of 100, how much of what was there has been looked at.
+    pub percent: u8,
+}
+
+/// What one step gave.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Matching lines, the latest first, and how many there were.
+    Up(Vec<LogLine>, u64),
+    /// Matching lines in their order.
+    Down(Vec<LogLine>),
+    /// A seek has come to its end.
+    Sought(Seek, Option<u64>),
+    /// A seek goes on.
+    Seeking,
 }
 
 /// A search under way.
 #[derive(Debug)]
 pub struct Scan {
     request: ScanRequest,
-    cursor: Cursor,
+    up: Option<logs::Search>,
+    down: logs::Search,
+    is_done: bool,
+    seek: Option<(Seek, logs::Search)>,
+    /// Of the lines that were given on the way up, in bytes.
+    given: usize,
+    /// Bytes that there were at the beginning.
+    total: u64,
 }
-
-/// Lines read in one slice: a few milliseconds.
-const SLICE: usize = 8192;
 
 impl Scan {
     #[must_use]
     pub fn new(source: &dyn LogSource, request: ScanRequest) -> Self {
-        let cursor = source.cursor(request.selection.clone(), Start::Oldest);
-        Self { request, cursor }
+        let next = request.anchor.saturating_add(1).max(request.from);
+        let cursor = cursor(source, &request.selection, next);
+        let search = |direction| {
+            let pattern = request.pattern.matcher.clone();
+            logs::Search::new(pattern, direction, cursor.clone())
+        };
+        Self {
+            up: Some(search(Direction::Backward)),
+            down: search(Direction::Forward),
+            is_done: false,
+            seek: None,
+            given: 0,
+            total: source.extent(&request.selection).bytes,
+            request,
+        }
     }
 
-    /// Reads on a little.
-    pub fn step(&mut self, source: &dyn LogSource) -> ScanReport {
-        let page = source.read(&mut self.cursor, SLICE);
-        let is_done = page.lines.len() < SLICE;
-        let mut report = ScanReport {
-            generation: self.request.generation,
-            is_done,
-            ..ScanReport::default()
-        };
-        for line in page.lines {
-            if line.seq >= self.request.from && self.request.pattern.is_match(&line.bytes) {
-                report.found.push(line.seq);
-                // A copy of its own: a line that is kept must not keep its whole block.
-                let bytes = bytes::Bytes::copy_from_slice(&line.bytes);
-                report.lines.push(LogLine { bytes, ..line });
-            }
+    /// Looks for the next match from a place on, before it goes on with all else.
+    pub fn seek(&mut self, source: &dyn LogSource, seek: Seek) {
+        if seek.generation != self.request.generation {
+            return;
         }
-        report
+        let direction = match seek.down {
+            true => Direction::Forward,
+            false => Direction::Backward,
+        };
+        let from = seek.from.max(self.request.from);
+        let cursor = cursor(source, &self.request.selection, from);
+        let pattern = self.request.pattern.matcher.clone();
+        self.seek = Some((seek, logs::Search::new(pattern, direction, cursor)));
+    }
+
+    /// Goes on a little.
+    pub fn step(&mut self, source: &dyn LogSource) -> ScanReport {
+        let step = self.any(source);
+        let looked = self.down.scanned + self.up.as_ref().map_or(0, |up| up.scanned);
+        let percent = (looked.saturating_mul(100)).checked_div(self.total);
+        ScanReport {
+            generation: self.request.generation,
+            step,
+            is_up_done: self.up.is_none(),
+            is_done: self.is_done && self.up.is_none() && self.seek.is_none(),
+            percent: u8::try_from(percent.unwrap_or(0).min(99)).unwrap_or(99),
+        }
+    }
+
+    fn any(&mut self, source: &dyn LogSource) -> Step {
+        let from = self.request.from;
+        if let Some((seek, search)) = &mut self.seek {
+            let seek = *seek;
+            let found = source.search(search, 1);
+            let hit = found.hits.first().map(|hit| hit.line.seq);
+            if hit.is_none() && !found.done {
+                return Step::Seeking;
+            }
+            self.seek = None;
+            return Step::Sought(seek, hit.filter(|seq| *seq >= from));
+        }
+        if let Some(up) = &mut self.up {
+            // Once enough is kept the others are only counted, unless some do not count.
+            let keep = if self.given < Hits::MOST_BYTES || from > 0 {
+                usize::MAX
+            } else {
+                0
+            };
+            let Found {
+                hits,
+                matched,
+                done,
+            } = source.search(up, keep);
+            let all = hits.len() as u64;
+            let lines: Vec<LogLine> = (hits.into_iter())
+                .map(|hit| hit.line)
+                .filter(|line| line.seq >= from)
+                .map(|line| own(&line))
+                .collect();
+            let below = all - lines.len() as u64;
+            self.given += lines.iter().map(cost).sum::<usize>();
+            if done || below > 0 {
+                self.down.scanned += up.scanned;
+                self.up = None;
+            }
+            return Step::Up(lines, matched - below);
+        }
+        let found = source.search(&mut self.down, usize::MAX);
+        self.is_done = found.done;
+        Step::Down(found.hits.into_iter().map(|hit| own(&hit.line)).collect())
     }
 }
 
-/// Matches that are kept, newest last.
+fn cursor(source: &dyn LogSource, selection: &Selection, next: u64) -> Cursor {
+    source.cursor(selection.clone(), Start::Seq(next))
+}
+
+/// A copy of its own: a line that is kept must not keep its whole block.
+fn own(line: &LogLine) -> LogLine {
+    LogLine {
+        bytes: bytes::Bytes::copy_from_slice(&line.bytes),
+        ..*line
+    }
+}
+
+/// The memory that a line takes, in bytes.
+fn cost(line: &LogLine) -> usize {
+    line.bytes.len() + size_of::<LogLine>()
+}
+
+/// Matches that are kept: those of one stretch of the log.
 #[derive(Clone, Debug, Default)]
 pub struct Hits {
-    pub seqs: VecDeque<u64>,
     pub lines: VecDeque<LogLine>,
     bytes: usize,
-    /// Also those that are no longer kept.
-    pub count: u64,
+    /// How many stand above them that are not kept.
+    pub above: u64,
 }
 
 impl Hits {
-    const MOST: usize = 1_000_000;
-    /// Bytes of lines.
-    const MOST_BYTES: usize = 32 << 20;
+    /// Bytes of lines. A test need not find as many to see what is done without them.
+    const MOST_BYTES: usize = if cfg!(test) { 2 << 10 } else { 32 << 20 };
 
-    pub fn add(&mut self, report: ScanReport) {
-        self.count += report.found.len() as u64;
-        self.seqs.extend(report.found);
-        while self.seqs.len() > Self::MOST {
-            self.seqs.pop_front();
+    /// All of them, kept or not.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.above + self.lines.len() as u64
+    }
+
+    /// The index of the first one from that number on.
+    #[must_use]
+    pub fn index(&self, seq: u64) -> usize {
+        self.lines.partition_point(|line| line.seq < seq)
+    }
+
+    /// Takes in what stands above them, the latest first; `matched` says how many there are.
+    pub fn add_above(&mut self, lines: Vec<LogLine>, matched: u64) {
+        let mut left = matched;
+        for line in lines {
+            if self.above > 0 || self.bytes >= Self::MOST_BYTES {
+                break;
+            }
+            self.bytes += cost(&line);
+            self.lines.push_front(line);
+            left -= 1;
         }
-        for line in report.lines {
-            self.bytes += line.bytes.len() + size_of::<LogLine>();
+        self.above += left;
+    }
+
+    /// Takes in what stands below them.
+    pub fn add_below(&mut self, lines: Vec<LogLine>) {
+        for line in lines {
+            self.bytes += cost(&line);
             self.lines.push_back(line);
         }
         while self.bytes > Self::MOST_BYTES {
             let Some(line) = self.lines.pop_front() else {
                 break;
             };
-            self.bytes -= line.bytes.len() + size_of::<LogLine>();
+            self.bytes -= cost(&line);
+            self.above += 1;
         }
     }
 }
@@ -194,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_text_is_searched_as_one_expects() {
-        let is_match = |pattern: &str, line: &str| Pattern::new(pattern).is_match(line.as_bytes());
+        let is_match = |pattern: &str, line: &str| !Pattern::new(pattern).places(line).is_empty();
         assert!(is_match("error", "An ERROR here"));
         assert!(!is_match("Error", "An ERROR here"));
         assert!(is_match("a.*z", "xabcz"));

@@ -219,10 +219,16 @@ impl Driver {
                 let answer = match effect {
                     Effect::Fetch(request) => Some(Msg::Lines(fetch(&self.store, &request))),
                     Effect::Scan(Some(request)) => {
-                        let mut scan = Scan::new(&self.store, request);
-                        let report = scan.step(&self.store);
-                        self.scan = Some(scan);
-                        Some(Msg::Scanned(report))
+                        self.scan = Some(Scan::new(&self.store, request));
+                        self.scan_on(&mut queue);
+                        None
+                    }
+                    Effect::Seek(seek) => {
+                        if let Some(scan) = &mut self.scan {
+                            scan.seek(&self.store, seek);
+                        }
+                        self.scan_on(&mut queue);
+                        None
                     }
                     Effect::Scan(None) => {
                         self.scan = None;
@@ -241,6 +247,18 @@ impl Driver {
                 if let Some(msg) = answer {
                     queue.extend(update(&mut self.model, msg));
                 }
+            }
+        }
+    }
+
+    /// Searches to the end of the log.
+    fn scan_on(&mut self, queue: &mut Vec<Effect>) {
+        while let Some(scan) = &mut self.scan {
+            let report = scan.step(&self.store);
+            let is_done = report.is_done;
+            queue.extend(update(&mut self.model, Msg::Scanned(report)));
+            if is_done {
+                break;
             }
         }
     }

@@ -5,9 +5,18 @@ use std::time::Duration;
 use ratatui::style::Modifier;
 
 use super::drive::{Driver, mess};
+use crate::control::{TerminalEvent, UnitWatch};
 use crate::domain::change::UnitChange;
-use crate::domain::id::Attempt;
+use crate::domain::exit::ExitStatus;
+use crate::domain::id::{Attempt, InstanceId};
+use crate::domain::listening::{ListeningPort, UnitPorts};
+use crate::domain::phase::Stop;
+use crate::domain::processes::{Held, UnitProcess};
+use crate::domain::spec::Tty;
+use crate::domain::terminal::TerminalSize;
+use crate::domain::time::Instant;
 use crate::logs::Stream;
+use crate::tui::msg::Msg;
 use crate::tui::theme::{Theme, ThemeName};
 
 const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (200, 60)];
@@ -95,7 +104,87 @@ fn timeline() {
 
 #[test]
 fn details() {
-    pictures("details", |driver| driver.keys("4"));
+    pictures("details", |driver| {
+        driver.keys("4");
+        look_at(driver, 1000, 100);
+        look_at(driver, 2000, 350);
+        driver.send(Msg::Watched("db".into(), watched()));
+        driver.send(Msg::Listening(vec![UnitPorts {
+            instance: InstanceId(0),
+            name: "db".into(),
+            listening: vec![ListeningPort {
+                port: 5432,
+                address: "127.0.0.1".into(),
+            }],
+        }]));
+        driver.send(Msg::Held(Held {
+            mechanism: "cgroup v2".into(),
+            description: "held in cgroups".into(),
+        }));
+    });
+}
+
+/// Processes are found at that time, which have used so many milliseconds of a processor.
+fn look_at(driver: &mut Driver, at: u64, cpu: u64) {
+    let process = |pid, parent, name: &str, cpu| UnitProcess {
+        pid,
+        parent,
+        name: name.to_owned(),
+        cpu_time: Duration::from_millis(cpu),
+        memory: u64::from(pid) << 12,
+    };
+    let all = vec![
+        process(1000, 1, "postgres", 5),
+        process(1001, 1000, "checkpointer", cpu),
+        process(1002, 1000, "日本\u{1b}[2J", 5),
+        process(1003, 1002, "a child of that", 2 * cpu),
+    ];
+    driver.send(Msg::Processes(InstanceId(0), Instant::from_millis(at), all));
+}
+
+fn watched() -> UnitWatch {
+    serde_json::from_value(serde_json::json!({
+        "unit": "db", "watches": 2, "paths": [{
+            "path": "src", "missing": false, "folders": 2, "files": 7,
+            "backend": {"polling": {"every_ms": 2000, "why": "a network file system"}},
+            "ignored": [{"rule": "target/ in .gitignore", "count": 3}], "unreadable": [],
+        }],
+    }))
+    .unwrap()
+}
+
+#[test]
+fn exits_are_told_with_their_reasons() {
+    let mut driver = busy(120, 60);
+    let exited = |code| UnitChange::Exited {
+        status: crate::domain::outcome::RunStatus::of(ExitStatus::Code(code)),
+    };
+    let attempt = Attempt(2);
+    driver.change(61_000, 0, "db", UnitChange::Starting { attempt });
+    let stop = Box::new(Stop::Requested);
+    driver.change(61_100, 0, "db", UnitChange::Stopping { stop });
+    driver.change(61_200, 0, "db", exited(0));
+    let attempt = Attempt(3);
+    driver.change(61_300, 0, "db", UnitChange::Starting { attempt });
+    driver.change(61_400, 0, "db", exited(7));
+    driver.keys("4");
+    driver.assert_shows("run 2: exit code 0, stopped: ");
+    driver.assert_shows("run 3: exit code 7");
+}
+
+#[test]
+fn a_terminal() {
+    pictures("terminal", |driver| {
+        let mut units = mess();
+        units[0].tty = Tty::Full;
+        driver.units(units);
+        let area = driver.model.areas().log;
+        let size = TerminalSize::new(area.height.max(1), area.width.max(1));
+        let bytes = "\x1b[?1049h\x1b[H\x1b[1;44m file \x1b[m\r\n~\r\n~".into();
+        let id = InstanceId(0);
+        driver.send(Msg::Terminal(id, TerminalEvent::Screen { size, bytes }));
+        driver.keys("I");
+    });
 }
 
 #[test]

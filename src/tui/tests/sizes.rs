@@ -44,6 +44,9 @@ fn stack() -> impl Strategy<Value = Vec<UnitView>> {
             // Two units never share a name.
             let mut view = unit(id, &format!("{name}{id}"), kind, phase);
             view.status = status;
+            if id % 3 == 0 {
+                view.tty = crate::domain::spec::Tty::Full;
+            }
             made.push(view);
         }
         made
@@ -104,6 +107,15 @@ const KEYS: &[&str] = &[
     "!",
     "backspace",
     "日",
+    "|",
+    "\\",
+    "+",
+    "-",
+    "X",
+    "I",
+    "L",
+    "ctrl-]",
+    "backtab",
 ];
 
 proptest! {
@@ -121,6 +133,12 @@ proptest! {
         let mut driver = Driver::new(units, width, height);
         for (id, line) in lines {
             driver.write(id, Stream::Stdout, &format!("{line}\n"));
+            let bytes = bytes::Bytes::from(line.into_bytes());
+            let event = crate::control::TerminalEvent::Screen {
+                size: crate::domain::terminal::TerminalSize::new(resized.1, resized.0),
+                bytes,
+            };
+            driver.send(crate::tui::msg::Msg::Terminal(crate::domain::id::InstanceId(id), event));
         }
         driver.sample();
         let _ = driver.buffer();

@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 
-use super::{acts, overlay};
+use super::{acts, overlay, panes, terminal};
 use crate::tui::key::Key;
 use crate::tui::keymap::{Action, Place};
 use crate::tui::log::{Position, Scope, Times};
@@ -33,6 +33,9 @@ pub(super) fn key(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
 
 /// Does what a key or the palette asks for.
 pub(super) fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) {
+    if terminal::act(model, action, effects) {
+        return;
+    }
     let (shape, height) = model.log_shape();
     let page = isize::try_from(height.saturating_sub(2).max(1)).unwrap_or(1);
     match action {
@@ -44,18 +47,17 @@ pub(super) fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) 
             });
         }
         Action::Quit => acts::leave(model, effects, false),
-        Action::Focus => {
-            model.focus = match model.focus {
-                Focus::Units => Focus::Log,
-                Focus::Log => Focus::Units,
-            };
-            match (model.focus, model.zoom, model.view) {
-                (_, Zoom::None, View::Overview) => {}
-                (Focus::Log, ..) => model.zoom = Zoom::Log,
-                (Focus::Units, Zoom::Log, _) => model.zoom = Zoom::None,
-                (Focus::Units, Zoom::None | Zoom::Units, _) => {}
-            }
-        }
+        Action::Focus => panes::focus(model, false, effects),
+        Action::FocusBack => panes::focus(model, true, effects),
+        Action::Split => panes::split(model, effects),
+        Action::Stack => panes::stack(model),
+        Action::GrowPane => panes::weigh(model, true),
+        Action::ShrinkPane => panes::weigh(model, false),
+        Action::OnePane => panes::one(model, effects),
+        Action::Type => terminal::begin(model),
+        Action::Terminal => terminal::toggle(model),
+        // While keys go there, its key does it.
+        Action::LeaveTerminal => model.ttys.type_for(None),
         Action::Overview => show(model, View::Overview),
         Action::Graph => show(model, View::Graph),
         Action::Timeline => show(model, View::Timeline),
@@ -72,6 +74,7 @@ pub(super) fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) 
         Action::ZoomUnits => zoom(model, Zoom::Units, Focus::Units),
         Action::Grow => model.split = (model.split + 4).min(80),
         Action::Shrink => model.split = model.split.saturating_sub(4).max(20),
+        Action::Scope if model.split_panes.is_some() => panes::one(model, effects),
         Action::Scope => {
             model.log.scope = match model.log.scope {
                 Scope::Chosen if model.marked.is_empty() => Scope::All,
@@ -274,6 +277,7 @@ fn to_failure(model: &mut Model) {
     model.table.filter.clear();
     model.table.folded.clear();
     model.chosen = Some(Chosen::Unit(run.0));
+    model.go_to_pane_of(run.0);
     model.log.scope = Scope::Chosen;
     model.focus = Focus::Log;
     model.log.follow();
@@ -350,7 +354,9 @@ fn open(model: &mut Model) {
                 model.table.folded.insert(title);
             }
         }
-        Some(Chosen::Unit(_)) => {
+        Some(Chosen::Unit(id)) => {
+            let id = *id;
+            model.go_to_pane_of(id);
             if model.view != View::Overview {
                 show(model, View::Overview);
             }
@@ -396,6 +402,8 @@ fn back(model: &mut Model, effects: &mut Vec<Effect>) {
         model.zoom = Zoom::None;
     } else if model.focus == Focus::Log {
         model.focus = Focus::Units;
+    } else if model.view == View::Overview && model.split_panes.is_some() {
+        panes::one(model, effects);
     } else if model.view != View::Overview {
         show(model, View::Overview);
     } else if !model.table.filter.is_empty() {

@@ -6,13 +6,16 @@ mod acts;
 mod input;
 mod mouse;
 mod overlay;
+mod panes;
+mod terminal;
 
 use crossterm::event::{Event, KeyEventKind};
 use ratatui::layout::Size;
 
 use super::graph_plan::GraphPlan;
 use super::key::Key;
-use super::model::{Model, is_failing};
+use super::log::{LogPane, Wanted};
+use super::model::{Model, View, is_failing};
 use super::msg::{Effect, Msg};
 use super::theme::Tone;
 use crate::domain::admission::Answer;
@@ -34,7 +37,14 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.history.meet(&model.snapshot, false);
             failures(model, &mut effects);
         }
-        Msg::Stats(stats) => model.usage.sampled(&stats),
+        Msg::Stats(stats) => {
+            model.usage.sampled(&stats);
+            model.known.look(&mut effects);
+        }
+        Msg::Held(held) => model.mechanism = Some(held.mechanism),
+        Msg::Processes(id, at, processes) => model.known.found(id, at, processes),
+        Msg::Watched(unit, watch) => model.known.watched(&unit, watch),
+        Msg::Listening(ports) => model.known.listen(ports),
         Msg::Change(change) => {
             if matches!(change.what, What::Reloaded(_)) {
                 effects.push(Effect::ReadPlan);
@@ -49,8 +59,10 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             model.history.meet(&model.snapshot, true);
             model.say(format!("{count} state changes were missed"), Tone::Warning);
         }
-        Msg::LogsGrew => model.log.grew(),
-        Msg::Lines(fetched) => model.log.took(fetched),
+        Msg::LogsGrew => each_log(model, LogPane::grew),
+        // Whose it is they know themselves.
+        Msg::Lines(fetched) => each_log(model, |log| log.took(fetched.clone())),
+        Msg::Terminal(id, event) => model.ttys.take(id, &event),
         Msg::Scanned(report) => model.log.scanned(report),
         Msg::Tail(id, lines) => {
             if let Some(unit) = model.by_id(id) {
@@ -80,12 +92,23 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Resumed => effects.push(Effect::Redraw),
     }
     model.settle();
+    let shown = model.unit().filter(|_| model.view == View::Details);
+    let shown = shown.map(|unit| (unit.id, unit.unit.clone()));
+    model.known.show(shown, &mut effects);
     // What the log shows follows from all of the above.
+    let typing = model.ttys.typing().and_then(|id| model.by_id(id));
+    if typing.is_some_and(|unit| unit.outcome.is_some()) {
+        model.ttys.type_for(None);
+    }
+    let terminals = model.terminals();
+    model.ttys.settle(&terminals, &mut effects);
+    model.fetch_for_others(&mut effects);
     let (shape, height) = model.log_shape();
-    if height > 0 {
-        let (request, scan) = model.log.wants(shape, height);
-        effects.extend(request.map(Effect::Fetch));
+    if height > 0 && model.terminal().is_none() {
+        let Wanted { lines, scan, seek } = model.log.wants(shape, height);
+        effects.extend(lines.map(Effect::Fetch));
         effects.extend(scan.map(|scan| Effect::Scan(Some(scan))));
+        effects.extend(seek.map(Effect::Seek));
     }
     effects
 }
@@ -105,20 +128,30 @@ fn tick(model: &mut Model, now: Instant, wall: jiff::Timestamp) {
 fn typed(model: &mut Model, event: &Event, effects: &mut Vec<Effect>) {
     match event {
         Event::Key(key) if key.kind != KeyEventKind::Release => {
-            let key = Key::from(*key);
+            let (event, key) = (*key, Key::from(*key));
             if model.overlay.is_some() {
                 overlay::key(model, key, effects);
+            } else if model.ttys.typing().is_some() {
+                terminal::key(model, event, effects);
             } else {
                 input::key(model, key, effects);
             }
         }
-        Event::Paste(text) => overlay::paste(model, text),
+        Event::Paste(text) if model.overlay.is_none() => model.ttys.paste(text, effects),
+        Event::Paste(text) => overlay::paste(model, text, effects),
         Event::Mouse(mouse) => mouse::mouse(model, *mouse, effects),
         Event::Resize(width, height) => {
             model.size = Size::new(*width, *height);
-            model.log.grew();
+            each_log(model, LogPane::grew);
         }
         Event::Key(_) | Event::FocusGained | Event::FocusLost => {}
+    }
+}
+
+fn each_log(model: &mut Model, mut tell: impl FnMut(&mut LogPane)) {
+    tell(&mut model.log);
+    if let Some(split) = &mut model.split_panes {
+        split.others().for_each(tell);
     }
 }
 

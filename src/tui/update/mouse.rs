@@ -3,10 +3,10 @@
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
 
-use super::input;
+use super::{input, panes, terminal};
 use crate::tui::keymap::Action;
 use crate::tui::layout::Spot;
-use crate::tui::model::{Focus, Model, Overlay, View};
+use crate::tui::model::{Dragging, Focus, Model, Overlay, View};
 use crate::tui::msg::Effect;
 use crate::tui::table::Chosen;
 
@@ -17,25 +17,57 @@ pub(super) fn mouse(model: &mut Model, event: MouseEvent, effects: &mut Vec<Effe
     if !model.mouse {
         return;
     }
+    if model.overlay.is_none() && terminal::mouse(model, event, effects) {
+        return;
+    }
     let position = Position::new(event.column, event.row);
-    let spot = model.areas().at(position);
     match event.kind {
         MouseEventKind::Down(MouseButton::Left) => match &model.overlay {
             Some(Overlay::Help { .. }) => model.overlay = None,
             Some(_) => {}
-            None => press(model, spot, effects),
+            None => {
+                // A click takes the keys back from a terminal.
+                model.ttys.type_for(None);
+                if let Some(seam) = model.seam(position.x, position.y) {
+                    model.dragging = Some(Dragging::Seam(seam));
+                } else {
+                    to_pane(model, position, effects);
+                    press(model, model.areas().at(position), effects);
+                }
+            }
         },
-        MouseEventKind::Drag(MouseButton::Left) if model.dragging => drag(model, position),
-        MouseEventKind::Up(_) => model.dragging = false,
-        MouseEventKind::ScrollUp if model.overlay.is_none() => wheel(model, spot, -WHEEL),
-        MouseEventKind::ScrollDown if model.overlay.is_none() => wheel(model, spot, WHEEL),
+        MouseEventKind::Drag(MouseButton::Left) => match model.dragging {
+            Some(Dragging::Divider) => drag(model, position),
+            Some(Dragging::Seam(place)) => model.drag_seam(place, position.x, position.y),
+            None => {}
+        },
+        MouseEventKind::Up(_) => model.dragging = None,
+        MouseEventKind::ScrollUp if model.overlay.is_none() => {
+            to_pane(model, position, effects);
+            wheel(model, model.areas().at(position), -WHEEL);
+        }
+        MouseEventKind::ScrollDown if model.overlay.is_none() => {
+            to_pane(model, position, effects);
+            wheel(model, model.areas().at(position), WHEEL);
+        }
         _ => {}
+    }
+}
+
+/// The pane below the mouse becomes the active one.
+fn to_pane(model: &mut Model, position: Position, effects: &mut Vec<Effect>) {
+    let panes = model.panes();
+    let below = panes
+        .iter()
+        .find(|pane| pane.title.contains(position) || pane.body.contains(position));
+    if let Some(pane) = below.filter(|pane| !pane.is_active) {
+        panes::click(model, pane.place, effects);
     }
 }
 
 fn press(model: &mut Model, spot: Spot, effects: &mut Vec<Effect>) {
     match spot {
-        Spot::Divider => model.dragging = true,
+        Spot::Divider => model.dragging = Some(Dragging::Divider),
         Spot::Alarm => input::act(model, Action::ToFailure, effects),
         Spot::Main { row } => {
             model.focus = Focus::Units;
@@ -55,6 +87,9 @@ fn press(model: &mut Model, spot: Spot, effects: &mut Vec<Effect>) {
         }
         Spot::Log { row } => {
             model.focus = Focus::Log;
+            if model.terminal().is_some() {
+                return;
+            }
             let (shape, height) = model.log_shape();
             let mut left = usize::from(row);
             let view = model.log.view(shape, height);
@@ -79,7 +114,7 @@ fn drag(model: &mut Model, position: Position) {
     } else {
         (
             position.y.saturating_sub(areas.main.y),
-            areas.main.height + areas.log.height + 1,
+            areas.main.height + areas.logs.height,
         )
     };
     let percent = u32::from(at) * 100 / u32::from(all.max(1));
@@ -89,6 +124,9 @@ fn drag(model: &mut Model, position: Position) {
 fn wheel(model: &mut Model, spot: Spot, rows: isize) {
     match spot {
         Spot::Log { .. } => {
+            if let Some(tty) = model.terminal().and_then(|id| model.ttys.get_mut(id)) {
+                return tty.scroll(rows);
+            }
             let (shape, height) = model.log_shape();
             if model.log.position != crate::tui::log::Position::Follow || rows < 0 {
                 model.log.scroll(rows, shape, height);

@@ -34,14 +34,14 @@ pub(super) fn key(model: &mut Model, key: Key, effects: &mut Vec<Effect>) {
     }
 }
 
-pub(super) fn paste(model: &mut Model, pasted: &str) {
+pub(super) fn paste(model: &mut Model, pasted: &str, effects: &mut Vec<Effect>) {
     let clean = crate::tui::fit::clean(pasted).into_owned();
     match &mut model.overlay {
         Some(Overlay::Palette { text, .. }) => text.push_str(&clean),
         Some(Overlay::Input { text, asking, .. }) => {
             text.push_str(&clean);
             let (asking, text) = (asking.clone(), text.clone());
-            typed(model, &asking, &text);
+            typed(model, &asking, &text, effects);
         }
         Some(
             Overlay::Help { .. }
@@ -183,7 +183,7 @@ fn typing(
                 Asking::Scale(unit) => acts::scale_to(model, &unit, &text, effects),
                 // An empty search repeats the one before.
                 Asking::Find if text.is_empty() && !before.is_empty() => {
-                    typed(model, &Asking::Find, &before);
+                    typed(model, &Asking::Find, &before, effects);
                 }
                 Asking::Find if text.is_empty() => end_search(model, effects),
                 Asking::Find | Asking::Filter => {}
@@ -194,7 +194,7 @@ fn typing(
         }
         _ => {
             if edit(&mut text, key) {
-                typed(model, &asking, &text);
+                typed(model, &asking, &text, effects);
             }
             model.overlay = Some(Overlay::Input {
                 asking,
@@ -206,12 +206,13 @@ fn typing(
 }
 
 /// What follows from what is typed, as it is typed.
-fn typed(model: &mut Model, asking: &Asking, text: &str) {
+fn typed(model: &mut Model, asking: &Asking, text: &str, effects: &mut Vec<Effect>) {
     match asking {
         Asking::Filter => {
             text.clone_into(&mut model.table.filter);
             model.top = 0;
         }
+        Asking::Find if text.is_empty() => end_search(model, effects),
         Asking::Find => {
             let (shape, height) = model.log_shape();
             model.log.search(text, shape, height);

@@ -64,7 +64,7 @@ pub(super) fn header(model: &Model, area: Rect, buffer: &mut Buffer) {
     }
     if let Some(mechanism) = &model.mechanism {
         let text = fit::clip(mechanism, 40);
-        end = right(buffer, x + 50, y, end, &format!("{text} · "), theme.bar);
+        end = right(buffer, x + 40, y, end, &format!("{text} · "), theme.bar);
     }
     if model.usage.is_known && area.width >= 100 {
         let total = &model.usage.total;
@@ -75,7 +75,7 @@ pub(super) fn header(model: &Model, area: Rect, buffer: &mut Buffer) {
             usage::bytes(total.memory),
             total.processes
         );
-        end = right(buffer, x + 40, y, end, &text, theme.bar);
+        end = right(buffer, x + 26, y, end, &text, theme.bar);
     }
     for (state, word) in COUNTED {
         let units = model.snapshot.units.iter();
@@ -155,6 +155,20 @@ pub(super) fn footer(model: &Model, area: Rect, buffer: &mut Buffer) {
         return typing(model, asking, text, area, buffer);
     }
     let mut x = area.x + 1;
+    if model.ttys.typing().is_some() && model.notice.is_none() {
+        let key = model.keymap.label(Action::LeaveTerminal);
+        let x = put(
+            buffer,
+            x,
+            area.y,
+            area.width,
+            &key.unwrap_or_default(),
+            theme.key,
+        );
+        let text = " keys to pk again; all others go to the terminal";
+        clipped(buffer, x, area.y, area.right(), text, theme.dim);
+        return;
+    }
     if let Some(notice) = &model.notice {
         clipped(
             buffer,
@@ -285,6 +299,14 @@ fn hints(model: &Model) -> Vec<(Vec<Action>, &'static str)> {
         hint(&[Action::Quit], word);
     }
     match (model.focus, model.view) {
+        (Focus::Log, _) if model.terminal().is_some() => {
+            hint(&[Action::LogJump], "type");
+            hint(&[Action::LogUp, Action::LogDown], "scroll back");
+            hint(&[Action::Terminal], "its lines");
+            hint(&[Action::Zoom], "alone");
+            hint(&[Action::Split], "pane of its own");
+            hint(&[Action::Back], "back");
+        }
         (Focus::Log, _) => {
             hint(&[Action::LogUp, Action::LogDown], "scroll");
             hint(&[Action::LogFind], "search");
@@ -301,6 +323,7 @@ fn hints(model: &Model) -> Vec<(Vec<Action>, &'static str)> {
             hint(&[Action::Times], "times");
             hint(&[Action::LogMark], "mark");
             hint(&[Action::Copy], "copy");
+            hint(&[Action::Split], "pane of its own");
             hint(&[Action::Back], "back");
         }
         (Focus::Units, View::Overview) => {
@@ -323,6 +346,11 @@ fn hints(model: &Model) -> Vec<(Vec<Action>, &'static str)> {
             hint(&[Action::Find], "search");
             hint(&[Action::Filter], "filter");
             hint(&[Action::Mark], "mark");
+            if model.split_panes.is_none() {
+                hint(&[Action::Split], "panes");
+            } else {
+                hint(&[Action::Stack, Action::OnePane], "stack panes, one pane");
+            }
             hint(&[Action::Details], "details");
             hint(&[Action::Graph], "graph");
             hint(&[Action::Timeline], "timeline");

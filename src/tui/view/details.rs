@@ -4,7 +4,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{clipped, put};
+use crate::control::Backend;
 use crate::domain::explain;
+use crate::domain::processes::{UnitProcess, tree};
+use crate::domain::snapshot::UnitView;
+use crate::domain::text::short_duration;
 use crate::tui::fit;
 use crate::tui::history::{Happened, State};
 use crate::tui::model::Model;
@@ -66,6 +70,85 @@ pub(super) fn details(model: &Model, area: Rect, buffer: &mut Buffer) {
     }
 }
 
+/// The members of the group: who made whom, and what each uses.
+fn processes(model: &Model) -> Vec<(Tone, String)> {
+    let Some(found) = model.known.processes() else {
+        return Vec::new();
+    };
+    let line = |(depth, process): (usize, &UnitProcess)| {
+        let branch = match depth {
+            0 => String::new(),
+            deep => format!("{}└ ", "  ".repeat(deep.min(12) - 1)),
+        };
+        let name = fit::pad(&format!("{branch}{}", process.name), 34);
+        let percent = found.percent(process.pid);
+        let cpu = percent.map_or_else(|| "…".to_owned(), usage::percent);
+        let memory = usage::bytes(process.memory);
+        let text = format!("{:>7}  {name} {cpu:>6} {memory:>6}", process.pid);
+        (usage::cpu_tone(percent.unwrap_or(1.0)), text)
+    };
+    const MOST: usize = 100;
+    let tree = tree(&found.all);
+    let more = tree.len().saturating_sub(MOST);
+    let mut lines: Vec<_> = tree.into_iter().take(MOST).map(line).collect();
+    if more > 0 {
+        lines.push((Tone::Dim, format!("and {more} more")));
+    }
+    lines
+}
+
+/// What is watched for the unit, and what came of it last.
+fn watch(model: &Model, unit: &UnitView) -> Vec<(Tone, String)> {
+    let mut lines = Vec::new();
+    for path in model.known.watch().map_or(&[][..], |watch| &watch.paths) {
+        let text = if path.missing {
+            format!("{}: not there yet", path.path)
+        } else if path.folders == 0 {
+            format!("{}: a file", path.path)
+        } else {
+            let (files, folders) = (path.files, path.folders);
+            format!("{}: {files} files in {folders} folders", path.path)
+        };
+        lines.push((Tone::Plain, text));
+        if let Backend::Polling { every_ms, why } = &path.backend {
+            let every = short_duration(std::time::Duration::from_millis(*every_ms));
+            lines.push((Tone::Warning, format!("  looked at every {every}: {why}")));
+        }
+        for ignored in path.ignored.iter().take(4) {
+            let text = format!("  left out: {} by {}", ignored.count, ignored.rule);
+            lines.push((Tone::Dim, text));
+        }
+    }
+    let Some(state) = &unit.watch else {
+        return lines;
+    };
+    let last = match &state.last {
+        Some(last) => {
+            let ago = words::age(model.now.since(last.at));
+            format!("last: {} changed {ago} ago", last.files)
+        }
+        None => "last: nothing has changed yet".to_owned(),
+    };
+    lines.push((Tone::Plain, last));
+    if let Some(files) = &state.building {
+        lines.push((Tone::Busy, format!("builds, as {files} changed")));
+    }
+    if let Some(failed) = &state.build_failure {
+        let (failure, files) = (&failed.failure, &failed.files);
+        let text =
+            format!("the last build failed ({failure}): what runs is from before {files} changed");
+        lines.push((Tone::Bad, text));
+    }
+    if state.paused {
+        lines.push((Tone::Warning, "paused: changes are held".to_owned()));
+    }
+    for path in &state.muted {
+        let text = format!("ignores {path}: the unit writes it itself");
+        lines.push((Tone::Warning, text));
+    }
+    lines
+}
+
 fn said(model: &Model, width: usize) -> Vec<Said> {
     let mut lines: Vec<Said> = Vec::new();
     let Some(unit) = model.unit() else {
@@ -110,8 +193,27 @@ fn said(model: &Model, width: usize) -> Vec<Said> {
         let trail = usage::sparkline(&used.memory_trail, 60, 1.0);
         wrapped(Tone::Dim, 2, &format!("mem {}", trail.trim_start()));
     }
+    let listening = model.known.listening(unit.id);
+    if !listening.is_empty() && unit.pid.is_some() {
+        let places = listening.iter();
+        let places = places.map(|at| format!("{}:{}", at.address, at.port));
+        let text = format!("listens on {}", places.collect::<Vec<_>>().join(", "));
+        wrapped(Tone::Info, 2, &text);
+    }
     if let Some(failure) = &unit.last_failure {
         wrapped(Tone::Bad, 2, &format!("last failure: {failure}"));
+    }
+    for (title, section) in [
+        ("PROCESSES", processes(model)),
+        ("WATCH", watch(model, unit)),
+    ] {
+        if !section.is_empty() {
+            wrapped(Tone::Plain, 0, "");
+            wrapped(Tone::Info, 0, title);
+        }
+        for (tone, text) in section {
+            wrapped(tone, 2, &text);
+        }
     }
     if let Some(history) = history {
         for (title, happened) in [

@@ -8,35 +8,51 @@ use ratatui::style::Style;
 use super::{clipped, put, right};
 use crate::logs::{LogLine, Stream};
 use crate::tui::fit;
-use crate::tui::log::{Position, Scope, Search, Times, lay};
+use crate::tui::log::{LogPane, Position, Scope, Search, Times, lay};
 use crate::tui::model::{Focus, Model};
+use crate::tui::panes::PaneAt;
 use crate::tui::table::Chosen;
 use crate::tui::words;
 
 /// How much was found, in words.
 pub(super) fn found(search: &Search) -> String {
     let count = search.count();
-    let going = if search.is_done { "" } else { "…" };
+    let going = match search.is_done {
+        true => String::new(),
+        false => format!("… {} %", search.percent),
+    };
     match (count, search.place()) {
         (0, _) if search.is_done => "no match".to_owned(),
-        (0, _) => "searching…".to_owned(),
+        (0, _) => format!("searching{going}"),
         (count, Some(place)) => format!("{place}/{count}{going}"),
         (count, None) => format!("{count}{going}"),
     }
 }
 
-pub(super) fn title(model: &Model, area: Rect, buffer: &mut Buffer) {
+/// The line over a pane; whether that has the keys.
+pub(super) fn rule(model: &Model, pane: &PaneAt, area: Rect, buffer: &mut Buffer) -> bool {
+    let has_keys = model.focus == Focus::Log && pane.is_active;
+    let (rule, style) = if has_keys {
+        ("━", model.theme.border_focused)
+    } else {
+        ("─", model.theme.border)
+    };
+    let line = rule.repeat(usize::from(area.width));
+    put(buffer, area.x, area.y, area.width, &line, style);
+    has_keys
+}
+
+pub(super) fn title(model: &Model, pane: &PaneAt, area: Rect, buffer: &mut Buffer) {
+    let log = model.log_of(pane);
     if area.is_empty() {
         return;
     }
     let theme = &model.theme;
-    let (rule, style) = match model.focus {
-        Focus::Log => ("━", theme.border_focused),
-        Focus::Units => ("─", theme.border),
-    };
-    let line = rule.repeat(usize::from(area.width));
-    put(buffer, area.x, area.y, area.width, &line, style);
-    let whose = match model.log.scope {
+    let has_keys = rule(model, pane, area, buffer);
+    let own = pane.unit.filter(|_| model.split_panes.is_some());
+    let whose = match log.scope {
+        _ if own.is_some() => (own.and_then(|id| model.by_id(id)))
+            .map_or_else(String::new, |unit| unit.name.to_string()),
         Scope::All => "all units".to_owned(),
         Scope::Marked if model.marked.is_empty() => "all units".to_owned(),
         Scope::Marked => {
@@ -55,7 +71,7 @@ pub(super) fn title(model: &Model, area: Rect, buffer: &mut Buffer) {
         },
     };
     let mut notes: Vec<(String, Style)> = Vec::new();
-    if let Some(search) = &model.log.search {
+    if let Some(search) = &log.search {
         let text = format!(
             "“{}” {}",
             fit::clip(search.pattern.text(), 20),
@@ -63,25 +79,25 @@ pub(super) fn title(model: &Model, area: Rect, buffer: &mut Buffer) {
         );
         notes.push((text, theme.warning));
     }
-    if model.log.only_matches {
+    if log.only_matches {
         notes.push(("matches only".to_owned(), theme.warning));
     }
-    if model.log.cleared > 0 {
+    if log.cleared > 0 {
         notes.push(("older lines hidden".to_owned(), theme.dim));
     }
-    if !model.log.marked.is_empty() {
-        notes.push((format!("{} marked", model.log.marked.len()), theme.warning));
+    if !log.marked.is_empty() {
+        notes.push((format!("{} marked", log.marked.len()), theme.warning));
     }
-    if model.log.pretty {
+    if log.pretty {
         notes.push(("json".to_owned(), theme.dim));
     }
-    if !model.log.wrap && model.log.pan > 0 {
-        notes.push((format!("→{}", model.log.pan), theme.dim));
+    if !log.wrap && log.pan > 0 {
+        notes.push((format!("→{}", log.pan), theme.dim));
     }
-    let (shape, height) = model.log_shape();
-    notes.push(match model.log.position {
+    let (shape, height) = model.shape_in(log, pane.body);
+    notes.push(match log.position {
         Position::Follow => ("following".to_owned(), theme.good),
-        Position::At { .. } if model.log.is_at_start(shape, height) => {
+        Position::At { .. } if log.is_at_start(shape, height) => {
             ("at the oldest line".to_owned(), theme.warning)
         }
         Position::At { .. } => ("not following".to_owned(), theme.warning),
@@ -101,9 +117,10 @@ pub(super) fn title(model: &Model, area: Rect, buffer: &mut Buffer) {
         }
         end = start;
     }
-    let name_style = match model.focus {
-        Focus::Log => theme.border_focused.patch(theme.strong),
-        Focus::Units => theme.strong,
+    let name_style = if has_keys {
+        theme.border_focused.patch(theme.strong)
+    } else {
+        theme.strong
     };
     let room = usize::from(end.saturating_sub(area.x + 3));
     let whose = format!(" {} ", fit::clip(&whose, room.saturating_sub(2)));
@@ -117,19 +134,20 @@ pub(super) fn title(model: &Model, area: Rect, buffer: &mut Buffer) {
     );
 }
 
-pub(super) fn lines(model: &Model, area: Rect, buffer: &mut Buffer) {
+pub(super) fn lines(model: &Model, pane: &PaneAt, area: Rect, buffer: &mut Buffer) {
+    let log = model.log_of(pane);
     if area.is_empty() {
         return;
     }
-    let (shape, height) = model.log_shape();
-    let entries = model.log.view(shape, height.min(usize::from(area.height)));
+    let (shape, height) = model.shape_in(log, pane.body);
+    let entries = log.view(shape, height.min(usize::from(area.height)));
     if entries.is_empty() {
         clipped(
             buffer,
             area.x + 2,
             area.y,
             area.right(),
-            empty(model),
+            empty(log),
             model.theme.dim,
         );
         return;
@@ -138,17 +156,13 @@ pub(super) fn lines(model: &Model, area: Rect, buffer: &mut Buffer) {
     let mut y = area.y;
     for entry in entries {
         let seq = entry.line.seq;
-        let current = (model.log.search.as_ref()).is_some_and(|search| search.current == Some(seq));
+        let current = (log.search.as_ref()).is_some_and(|search| search.current == Some(seq));
         let hit = if current {
             theme.hit_current
         } else {
             theme.hit
         };
-        let pattern = model
-            .log
-            .search
-            .as_ref()
-            .map(|search| (&search.pattern, hit));
+        let pattern = log.search.as_ref().map(|search| (&search.pattern, hit));
         let laid = lay(&entry.line.bytes, shape, pattern, Some(theme));
         for (at, row) in laid
             .iter()
@@ -156,11 +170,11 @@ pub(super) fn lines(model: &Model, area: Rect, buffer: &mut Buffer) {
             .skip(entry.first_row)
             .take(entry.rows)
         {
-            let mut x = prefix(model, entry.line, at == 0, area, y, buffer);
+            let mut x = prefix(model, log, entry.line, at == 0, area, y, buffer);
             for (style, text) in row {
                 x = put(buffer, x, y, area.right().saturating_sub(x), text, *style);
             }
-            if model.log.cursor == Some(seq) && model.focus == Focus::Log {
+            if log.cursor == Some(seq) && model.focus == Focus::Log && pane.is_active {
                 buffer.set_style(
                     Rect {
                         y,
@@ -175,10 +189,10 @@ pub(super) fn lines(model: &Model, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-fn empty(model: &Model) -> &'static str {
-    if model.log.only_matches {
+fn empty(log: &LogPane) -> &'static str {
+    if log.only_matches {
         "no line matches"
-    } else if model.log.cleared > 0 {
+    } else if log.cleared > 0 {
         "nothing since the older lines were hidden"
     } else {
         "nothing written yet"
@@ -188,6 +202,7 @@ fn empty(model: &Model) -> &'static str {
 /// What stands before the text of a line; where that begins.
 fn prefix(
     model: &Model,
+    log: &LogPane,
     line: &LogLine,
     is_first: bool,
     area: Rect,
@@ -195,12 +210,12 @@ fn prefix(
     buffer: &mut Buffer,
 ) -> u16 {
     let theme = &model.theme;
-    let (name_width, time_width) = model.log_columns();
+    let (name_width, time_width) = model.log_columns_in(log, area.width);
     let end = area.right();
     let mut x = area.x;
     if time_width > 0 {
         if is_first {
-            let text = match model.log.times {
+            let text = match log.times {
                 Times::Off => String::new(),
                 Times::Absolute => absolute(model, line.time),
                 Times::Relative => ago(model.wall, line.time),
@@ -232,7 +247,7 @@ fn prefix(
         }
         x += u16::try_from(name_width + 1).unwrap_or(0);
     }
-    let (mark, style) = if model.log.marked.contains(&line.seq) {
+    let (mark, style) = if log.marked.contains(&line.seq) {
         ("◆", theme.warning)
     } else {
         match (line.origin.stream, name_width > 0) {

@@ -5,6 +5,7 @@ mod details;
 mod graph;
 mod logs;
 mod overlays;
+mod screen;
 mod timeline;
 mod units;
 
@@ -24,6 +25,9 @@ pub use overlays::help_height;
 pub fn view(model: &Model, frame: &mut Frame<'_>) {
     let area = frame.area();
     draw(model, area, frame.buffer_mut());
+    if let Some(cursor) = screen::cursor(model).filter(|cursor| area.contains(*cursor)) {
+        frame.set_cursor_position(cursor);
+    }
 }
 
 /// Draws the model into a buffer.
@@ -42,8 +46,22 @@ pub fn draw(model: &Model, area: Rect, buffer: &mut Buffer) {
     for y in divider.top()..divider.bottom() {
         put(buffer, divider.x, y, 1, "│", model.theme.border);
     }
-    logs::title(model, within(areas.log_title), buffer);
-    logs::lines(model, within(areas.log), buffer);
+    for pane in model.panes() {
+        let (title, body) = (within(pane.title), within(pane.body));
+        if let Some(id) = model.terminal_in(&pane) {
+            screen::title(model, &pane, id, title, buffer);
+            screen::screen(model, id, body, buffer);
+        } else {
+            logs::title(model, &pane, title, buffer);
+            logs::lines(model, &pane, body, buffer);
+        }
+        // Between it and the next one beside it.
+        if pane.title.right() < areas.logs.right() {
+            for y in pane.title.top()..pane.body.bottom() {
+                put(buffer, pane.title.right(), y, 1, "│", model.theme.border);
+            }
+        }
+    }
     bars::alarm(model, within(areas.alarm), buffer);
     bars::footer(model, within(areas.footer), buffer);
     overlays::overlay(model, area, buffer);

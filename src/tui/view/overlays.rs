@@ -58,7 +58,7 @@ fn window(
 /// The lines of the help: a heading, or an action with its keys.
 fn help_lines(model: &Model) -> Vec<(String, String)> {
     let mut lines = Vec::new();
-    for place in [Place::Units, Place::Log, Place::Everywhere] {
+    for place in [Place::Units, Place::Log, Place::Terminal, Place::Everywhere] {
         if !lines.is_empty() {
             lines.push((String::new(), String::new()));
         }
