@@ -263,7 +263,6 @@ async fn what_cannot_be_asked_is_refused() {
         };
         Prober::new(&patient(Check::Http(check)), &surroundings()).unwrap_err()
     };
-    assert!(matches!(refused("https://localhost/"), ProbeError::Https));
     assert!(matches!(refused("ftp://localhost/"), ProbeError::Url(_)));
     assert!(matches!(refused("http:///x"), ProbeError::Url(_)));
     let notify = Prober::new(&patient(Check::Notify), &surroundings()).unwrap_err();
@@ -271,6 +270,73 @@ async fn what_cannot_be_asked_is_refused() {
         notify.to_string(),
         "nobody hears what the unit says of itself"
     );
+}
+
+/// Answers each connection as a server does that has made its certificate itself.
+fn secure_server() -> SocketAddr {
+    use tokio_rustls::rustls::crypto::ring;
+    use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use tokio_rustls::rustls::{ServerConfig, ServerConnection, Stream as Tls};
+
+    let cert = CertificateDer::from_pem_slice(include_bytes!("tls/cert.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("tls/key.pem")).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert], key);
+    let config = Arc::new(config.unwrap());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        while let Ok((mut stream, _)) = listener.accept() {
+            let mut connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut tls = Tls::new(&mut connection, &mut stream);
+            let _ = tls.read(&mut [0; 1024]);
+            let _ = tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfine\n");
+            tls.conn.send_close_notify();
+            let _ = tls.flush();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn https_is_asked_of_who_has_made_its_certificate_itself() {
+    let secure = |url: String| {
+        patient(Check::Http(HttpCheck {
+            url,
+            body: Some(Pattern("fine".into())),
+            ..http(free_port())
+        }))
+    };
+    let address = secure_server();
+    let probe = secure(format!("https://{address}/health"));
+    assert_eq!(first(&probe).await, ProbeResult::Success);
+    let plain = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = plain.local_addr().unwrap();
+    std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut stream, _) = plain.accept().unwrap();
+        let _ = stream.read(&mut [0; 1024]);
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    });
+    let reason = reason(first(&secure(format!("https://{address}/"))).await);
+    assert_eq!(reason, "what answers does not speak TLS");
+}
+
+#[test]
+fn a_unit_is_ready_once_it_answers_by_https() {
+    let port = secure_server().port();
+    let yaml = format!(
+        "services: {{a: {{command: sleep 1000, readiness: {{http: 'https://localhost:{port}/'}}}}}}\n"
+    );
+    let pk = crate::harness::Pk::stack(&yaml, ["up"]).start();
+    pk.wait_for("a  > ready");
+    pk.pk(["down"]).assert_code(0);
+    pk.wait().assert_code(0);
 }
 
 fn exec(script: &str) -> Probe {

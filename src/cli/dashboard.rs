@@ -14,11 +14,13 @@ use super::args::Place;
 use super::exit::End;
 use super::face_config::FaceConfig;
 use super::output::Output;
+use super::running::{self, takeover};
 use super::signals::Signals;
 use super::{explain, stack};
 use crate::contain;
 use crate::control::ControlPort;
 use crate::domain::event::{Command, Shutdown, ShutdownCause};
+use crate::domain::id::UnitName;
 use crate::domain::plan::Plan;
 use crate::domain::signal::Signal;
 use crate::tui::{self, Hooks, Keymap, Left, Pages, Role, Start, ThemeName};
@@ -43,6 +45,7 @@ pub struct Dashboard {
     keymap: Keymap,
     mouse: bool,
     unit: Option<String>,
+    output: Output,
 }
 
 impl std::fmt::Debug for Dashboard {
@@ -82,6 +85,7 @@ impl Dashboard {
             keymap: config.keymap,
             mouse: config.mouse,
             unit: None,
+            output: *output,
         })
     }
 
@@ -154,10 +158,12 @@ impl Dashboard {
     fn hooks(&self) -> Hooks {
         let file = self.file.clone();
         let place = self.place.clone();
+        let (of_stack, output) = (self.place.clone(), self.output);
         Hooks {
             suspend: Box::new(contain::suspend_job),
             stop: Box::new(contain::stop_self),
             edit: Box::new(move || edit(&file)),
+            lend: Box::new(move |unit| lend(&of_stack, unit, output)),
             plan: Arc::new(move || stack::plan_of(&place).ok().map(Arc::new)),
         }
     }
@@ -208,6 +214,19 @@ fn edit(file: &std::path::Path) -> tui::Done {
         Ok(status) => Err(format!("`{shown}` ended with {status}")),
         Err(error) => Err(format!("cannot run `{shown}`: {error}")),
     }
+}
+
+/// Starts a unit and lends it the terminal. On a thread of its own: the one of the dashboard is
+/// within a runtime.
+fn lend(place: &Place, unit: &UnitName, output: Output) -> tui::Done {
+    let lent = std::thread::scope(|scope| {
+        let lend = || match running::find(place, &output) {
+            Ok(Some(found)) => takeover::from_dashboard(&found, unit, &output),
+            Ok(None) | Err(_) => Err("the stack has no session".to_owned()),
+        };
+        scope.spawn(lend).join()
+    });
+    lent.unwrap_or_else(|_| Err(format!("{unit} could not be given the terminal")))
 }
 
 fn pages() -> Pages {

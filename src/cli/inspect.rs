@@ -49,9 +49,6 @@ fn checked(place: &Place, loaded: &Loaded) -> String {
             command.name
         ));
     }
-    for key in &loaded.unhonoured {
-        text.push_str(&format!("warning: {key}\n"));
-    }
     text
 }
 

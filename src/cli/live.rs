@@ -15,7 +15,7 @@ use super::inspect;
 use super::launch::{self, Stack};
 use super::output::Output;
 use super::resolve::{self, Mistake, Wanted};
-use super::running::{self, join};
+use super::running::{self, join, takeover};
 use super::saved::Files;
 use super::stack;
 use crate::config::foreign::Foreign;
@@ -56,10 +56,9 @@ pub fn up_judged(
         Ok(folder) => folder,
         Err(error) => return running::unusable(&error, output),
     };
-    let selection = stack.wanted.options.selection.clone();
     let name = stack.wanted.plan.name();
     let (foreign, ports) = (stack.foreign.clone(), Arc::clone(&stack.ports));
-    match Files::new(place, foreign, ports, stack.path.clone(), name, selection) {
+    match Files::new(place, foreign, ports, stack.path.clone(), name) {
         Ok(files) => stack.files = Some(Arc::new(files)),
         Err(message) => {
             output.error(&message, None);
@@ -99,12 +98,18 @@ pub fn up_judged(
             return join::up(found.as_deref(), &refusal, &asked, stack.wanted, output);
         }
     }
+    let plain = args.no_tui || args.ci || args.tui == Some(false);
+    let is_shown = !detach && !plain && dashboard::is_possible(output);
+    if !is_shown
+        && let Some(unit) = takeover::needs_terminal(&stack.wanted.plan, &stack.wanted.units)
+    {
+        return takeover::no_terminal(unit.as_str(), output);
+    }
     if detach {
         let limit = args.wait.then_some(args.timeout);
         return launch::background(stack, limit, output);
     }
-    let plain = args.no_tui || args.ci || args.tui == Some(false);
-    let dashboard = if plain || !dashboard::is_possible(output) {
+    let dashboard = if !is_shown {
         None
     } else {
         let made = Dashboard::new(
@@ -136,6 +141,14 @@ pub fn run(place: &Place, args: &args::Run, output: &Output) -> End {
         Ok(stack) => stack,
         Err(end) => return end,
     };
+    let wanted = &stack.wanted;
+    if wanted
+        .plan
+        .get(&args.task)
+        .is_some_and(|task| task.foreground)
+    {
+        return takeover::run(place, args, output);
+    }
     // What one task needs is its own: it neither is the stack nor stands in its way, and has
     // no session.
     stack.task = Some(args.task.clone());
@@ -176,13 +189,6 @@ fn prepare(
             return Err(End::Usage);
         }
     };
-    let refused = resolve::refused(&loaded.unhonoured, &wanted);
-    if !refused.is_empty() {
-        for key in refused {
-            output.error(&key.to_string(), None);
-        }
-        return Err(End::Usage);
-    }
     Ok(Stack {
         ports,
         file,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::args;
-use crate::config::{Unhonoured, suggest};
+use crate::config::suggest;
 use crate::domain::id::UnitName;
 use crate::domain::plan::{Plan, Selection, SelectionError};
 use crate::domain::set::Options;
@@ -125,30 +125,6 @@ pub fn run(args: &args::Run, plan: Arc<Plan>) -> Result<Wanted, Vec<Mistake>> {
         options,
         units,
     })
-}
-
-/// What the units that may run use and this version does not do.
-pub fn refused<'a>(unhonoured: &'a [Unhonoured], wanted: &Wanted) -> Vec<&'a Unhonoured> {
-    let runs = |key: &&Unhonoured| wanted.units.contains(&*key.unit);
-    unhonoured.iter().filter(runs).collect()
-}
-
-/// The units that may run of a plan that comes after another one. What was once asked for
-/// and is gone counts no more.
-pub fn still_wanted(plan: &Plan, selection: &Selection) -> BTreeSet<UnitName> {
-    let mut selection = selection.clone();
-    let all = selection.units.is_empty();
-    selection.units.retain(|name| plan.get(name).is_some());
-    if selection.units.is_empty() && !all {
-        return BTreeSet::new();
-    }
-    let has = |profile: &String| {
-        plan.units()
-            .iter()
-            .any(|unit| unit.profiles.contains(profile))
-    };
-    selection.profiles.retain(has);
-    units(plan, &selection, &mut Vec::new())
 }
 
 fn with_args(plan: &Plan, task: &UnitSpec, args: &[String]) -> Result<Plan, Mistake> {

@@ -13,11 +13,10 @@ use tokio::sync::watch;
 
 use super::args::Place;
 use super::inspect::plural;
-use super::{resolve, stack};
+use super::stack;
 use crate::config::foreign::Foreign;
 use crate::config::{self, Diagnostic, Request, diagnostic};
 use crate::control::{BadFiles, LocalPort, Read, Reload};
-use crate::domain::plan::Selection;
 use crate::supervisor::AutoPorts;
 
 /// How long no file may have been written until they are read: an editor saves in steps.
@@ -36,7 +35,6 @@ pub struct Files {
     main: PathBuf,
     /// Of the stack.
     name: String,
-    selection: Selection,
     /// What was picked before stays.
     ports: Arc<AutoPorts>,
     /// All files that were read the last time, right or wrong.
@@ -52,7 +50,6 @@ impl Files {
         ports: Arc<AutoPorts>,
         main: PathBuf,
         name: &str,
-        selection: Selection,
     ) -> Result<Self, String> {
         Ok(Self {
             request: stack::request(place)?,
@@ -60,7 +57,6 @@ impl Files {
             read: Mutex::new([main.clone()].into()),
             main,
             name: name.to_owned(),
-            selection,
             ports,
         })
     }
@@ -110,18 +106,6 @@ impl Reload for Files {
                 self.name,
                 loaded.plan.name()
             )));
-        }
-        let wanted = resolve::still_wanted(&loaded.plan, &self.selection);
-        let unhonoured: Vec<String> = (loaded.unhonoured.iter())
-            .filter(|key| wanted.contains(&*key.unit))
-            .map(ToString::to_string)
-            .collect();
-        if let Some(first) = unhonoured.first() {
-            let report = unhonoured.iter().map(|key| format!("error: {key}\n"));
-            return Err(BadFiles {
-                summary: first.clone(),
-                report: report.collect(),
-            });
         }
         let warnings = if loaded.warnings.is_empty() {
             String::new()

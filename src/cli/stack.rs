@@ -115,10 +115,7 @@ pub fn plan_of(place: &Place) -> Result<Plan, String> {
             more => format!("{first}, and {more} more; `pk check` shows them"),
         }
     })?;
-    match loaded.unhonoured.first() {
-        Some(key) => Err(key.to_string()),
-        None => Ok(loaded.plan),
-    }
+    Ok(loaded.plan)
 }
 
 /// What is to be loaded from that place, by this process.

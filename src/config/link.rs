@@ -127,14 +127,23 @@ fn dependency(edge: &Edge, on: &Lowered, cx: &mut Cx<'_>) -> Dependency {
         check_condition(condition, edge.span, on, cx);
     }
     if spec.disabled && edge.required {
+        let (what, why, help) = match spec.foreground {
+            true => (
+                "only started by hand",
+                "it takes over a terminal",
+                "write `required: false` for it",
+            ),
+            false => (
+                "disabled",
+                "disabled here",
+                "write `required: false` for it, or remove its `disabled`",
+            ),
+        };
         cx.say(
-            Diagnostic::meaning(
-                edge.span,
-                format!("`{}` is disabled but required", spec.name),
-            )
-            .label("it would be waited for in vain")
-            .and(on.key, "disabled here")
-            .help("write `required: false` for it, or remove its `disabled`"),
+            Diagnostic::meaning(edge.span, format!("`{}` is {what} but required", spec.name))
+                .label("it would be waited for in vain")
+                .and(on.key, why)
+                .help(help),
         );
     }
     Dependency {

@@ -20,7 +20,6 @@ pub mod diagnostic;
 pub mod discover;
 pub mod dotenv;
 pub mod foreign;
-pub mod honoured;
 pub mod interpolate;
 pub mod merge;
 pub mod parse;
@@ -57,7 +56,6 @@ use context::Cx;
 pub use context::PortPicker;
 pub use diagnostic::{Diagnostic, Kind, Report, Severity};
 use foreign::{EnvCommand, Foreign, Format, Read};
-pub use honoured::Unhonoured;
 pub use render::{known_secrets, to_json, to_yaml};
 pub use schema::schema;
 use source::Sources;
@@ -88,8 +86,6 @@ pub struct Loaded {
     pub sources: Sources,
     /// In order of place.
     pub warnings: Vec<Diagnostic>,
-    /// What the file uses and `up` does not act on yet, in order of place.
-    pub unhonoured: Vec<Unhonoured>,
     /// Files beside the one that was taken, which might have been meant.
     pub passed_over: Vec<PathBuf>,
     pub format: Format,
@@ -173,17 +169,14 @@ fn read_all(
     } else {
         &request.folder
     };
-    let mut unhonoured = Vec::new();
     let read = match format {
         _ if paths.is_empty() => None,
-        Format::Native => read(&paths, &folder, &mut cx, &mut unhonoured).map(|plan| Read {
+        Format::Native => read(&paths, &folder, &mut cx).map(|plan| Read {
             plan,
             env_commands: Vec::new(),
             namespaces: BTreeMap::new(),
         }),
-        Format::ProcessCompose => {
-            process_compose::load(&paths, base, foreign, &mut cx, &mut unhonoured)
-        }
+        Format::ProcessCompose => process_compose::load(&paths, base, foreign, &mut cx),
         Format::Procfile => {
             if let Some(more) = paths.get(1) {
                 let message = format!("`{}` beside a Procfile", cx.sources.show(more));
@@ -199,20 +192,16 @@ fn read_all(
     } = cx;
     diagnostic::settle(&mut diagnostics);
     match read {
-        Some(read) if !diagnostics.iter().any(Diagnostic::is_error) => {
-            unhonoured.sort_by_key(|key| key.span);
-            Ok(Loaded {
-                plan: read.plan,
-                folder,
-                sources,
-                warnings: diagnostics,
-                unhonoured,
-                passed_over,
-                format,
-                env_commands: read.env_commands,
-                namespaces: read.namespaces,
-            })
-        }
+        Some(read) if !diagnostics.iter().any(Diagnostic::is_error) => Ok(Loaded {
+            plan: read.plan,
+            folder,
+            sources,
+            warnings: diagnostics,
+            passed_over,
+            format,
+            env_commands: read.env_commands,
+            namespaces: read.namespaces,
+        }),
         _ => Err(Report {
             diagnostics,
             sources,
@@ -220,12 +209,7 @@ fn read_all(
     }
 }
 
-fn read(
-    paths: &[PathBuf],
-    folder: &Path,
-    cx: &mut Cx<'_>,
-    unhonoured: &mut Vec<Unhonoured>,
-) -> Option<Plan> {
+fn read(paths: &[PathBuf], folder: &Path, cx: &mut Cx<'_>) -> Option<Plan> {
     let stack = files::read(paths, &default_shell(cx.os), cx)?;
     if stack.units.is_empty() && !cx.diagnostics.iter().any(Diagnostic::is_error) {
         let start = cx.sources.iter().next().map(source::SourceFile::shown);
@@ -237,7 +221,7 @@ fn read(
     }
     let mut units = Vec::with_capacity(stack.units.len());
     for unit in &stack.units {
-        units.push(lower::unit(unit, cx, unhonoured));
+        units.push(lower::unit(unit, cx));
     }
     let name = match &stack.name {
         Some(name) => {

@@ -111,6 +111,9 @@ pub struct UnitView {
     /// Whether it has a terminal: `full` is one that a face can show and type into.
     #[serde(default, skip_serializing_if = "Tty::is_no")]
     pub tty: Tty,
+    /// It takes over the terminal of the face that starts it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub foreground: bool,
     /// Whether what is typed for it is passed on, with or without a terminal.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub takes_input: bool,

@@ -14,9 +14,11 @@ use hyper::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use regex::bytes::Regex;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::connect::connect;
-use super::{ProbeError, ProbeResult};
+use super::{ProbeError, ProbeResult, tls};
 use crate::domain::spec::{HttpCheck, StatusRange};
 
 /// How much of a body is looked at, in bytes.
@@ -27,6 +29,8 @@ const BODY_LIMIT: usize = 1 << 20;
 pub(super) struct HttpProbe {
     host: String,
     port: u16,
+    /// Whose certificate it is to be, where the connection is secure.
+    secure: Option<ServerName<'static>>,
     request: Request<Empty<Bytes>>,
     status: Vec<StatusRange>,
     body: Option<Regex>,
@@ -36,16 +40,22 @@ impl HttpProbe {
     pub fn new(check: &HttpCheck) -> Result<Self, ProbeError> {
         let uri: Uri = (check.url.parse())
             .map_err(|error| ProbeError::Url(format!("{}: {error}", check.url)))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(ProbeError::Https),
+        let is_secure = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
             _ => return Err(ProbeError::Url(check.url.clone())),
-        }
+        };
         let host = uri.host().unwrap_or_default().to_owned();
         if host.is_empty() {
             return Err(ProbeError::Url(check.url.clone()));
         }
-        let port = uri.port_u16().unwrap_or(80);
+        let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+        let secure = match is_secure {
+            true => {
+                Some(tls::server_name(&host).ok_or_else(|| ProbeError::Url(check.url.clone()))?)
+            }
+            false => None,
+        };
         let method: Method =
             (check.method.parse()).map_err(|_| ProbeError::Request(check.method.clone()))?;
         let target = uri.path_and_query().map_or("/", |path| path.as_str());
@@ -68,6 +78,7 @@ impl HttpProbe {
         Ok(Self {
             host,
             port,
+            secure,
             request,
             status: check.status.clone(),
             body: (check.body.as_ref())
@@ -85,6 +96,21 @@ impl HttpProbe {
 
     async fn ask(&self) -> Result<(), String> {
         let stream = connect(&self.host, self.port).await?;
+        let Some(name) = self.secure.clone() else {
+            return self.ask_over(stream).await;
+        };
+        let is_local = stream.peer_addr().is_ok_and(|peer| {
+            let address = peer.ip().to_canonical();
+            address.is_loopback()
+        });
+        self.ask_over(tls::secure(stream, name, is_local).await?)
+            .await
+    }
+
+    async fn ask_over(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    ) -> Result<(), String> {
         let (mut sender, connection) =
             (http1::handshake(TokioIo::new(stream)).await).map_err(|error| words(&error))?;
         let answer = async move {

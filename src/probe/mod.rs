@@ -19,6 +19,7 @@ mod port;
 mod prober;
 pub mod sockets;
 mod tcp;
+mod tls;
 
 pub use crate::domain::event::ProbeResult;
 pub use notify::{Heard, Hearing};
@@ -33,8 +34,6 @@ pub enum ProbeError {
     /// Which the plan's own check does not let through.
     #[error("the unit has no port `{0}`")]
     NoPort(String),
-    #[error("https is not supported yet: use http, or `exec` with a command that speaks it")]
-    Https,
     #[error("not a URL that can be asked: {0}")]
     Url(String),
     #[error("not a valid request: {0}")]

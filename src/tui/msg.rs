@@ -103,6 +103,8 @@ pub enum Effect {
     /// Whether mouse events are wanted.
     Mouse(bool),
     Suspend,
+    /// Start that unit and lend it the terminal.
+    Lend(UnitName),
     Edit,
     Reload,
     /// Read what the file says now: the stack has gone over to it.

@@ -27,6 +27,7 @@ use super::tty::bring::{Bringer, Told};
 use super::update::update;
 use super::view::view;
 use crate::control::{Changes, ControlPort, ReloadAsk};
+use crate::domain::id::UnitName;
 use crate::domain::plan::Plan;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
@@ -49,6 +50,8 @@ pub struct Hooks {
     pub stop: Box<dyn Fn() + Send>,
     /// Lets a person edit the file, in the terminal.
     pub edit: Box<dyn Fn() -> Done + Send>,
+    /// Starts a unit and lends it the terminal, until it is given back.
+    pub lend: Box<dyn Fn(&UnitName) -> Done + Send>,
     /// Reads what the file says now, if it can be read.
     pub plan: Arc<dyn Fn() -> Option<Arc<Plan>> + Send + Sync>,
 }
@@ -351,6 +354,13 @@ impl Face {
                     if reload {
                         self.queue.push_back(Effect::Reload);
                     }
+                }
+                Effect::Lend(unit) => {
+                    (self.events, self.stats) = (None, None);
+                    self.taken.pause();
+                    let done = (self.hooks.lend)(&unit);
+                    self.resume()?;
+                    self.take(Msg::Did(done));
                 }
                 Effect::Reload => {
                     let (port, answers) = (Arc::clone(&self.port), self.answers.clone());

@@ -117,31 +117,6 @@ fn the_folder_may_be_below_the_file() {
 }
 
 #[test]
-fn what_is_not_done_yet_is_refused_by_name() {
-    let yaml = "\
-services:
-  api:
-    command: touch ran
-    foreground: true
-    readiness: {http: 'https://localhost/'}
-  other:
-    command: touch ran
-    on: {ready: 'true'}
-";
-    let refused = Pk::stack(yaml, ["up", "api"]);
-    let ran = refused.path("ran");
-    refused
-        .code(2)
-        .stdout("")
-        .stderr(
-            "error: pk.yaml:4:5: `foreground` of `api` is not supported by `pk up` in this version yet\n\
-             error: pk.yaml:5:23: `readiness.http (an https URL)` of `api` is not supported by `pk up` in this version yet\n",
-        )
-        .run();
-    assert!(!ran.exists());
-}
-
-#[test]
 fn pk_says_which_file_it_took() {
     let ended = Pk::stack("tasks:\n  a:\n    command: 'true'\n", ["up"])
         .file("Procfile", "web: sleep 1\n")

@@ -160,19 +160,6 @@ api: a service
 }
 
 #[test]
-fn what_is_not_acted_on_is_a_warning() {
-    Pk::stack(
-        "services: {a: {command: run, foreground: true}}\n",
-        ["check"],
-    )
-    .stdout(
-        "pk.yaml: 1 service\nwarning: pk.yaml:1:30: `foreground` of `a` is not supported by `pk up` in this version yet\n",
-    )
-    .stderr("")
-    .run();
-}
-
-#[test]
 fn every_file_that_was_asked_for_is_named() {
     Pk::stack(
         "services: {a: {command: run}}\n",

@@ -206,16 +206,6 @@ fn every_key_arrives() {
 }
 
 #[test]
-fn what_up_does_not_act_on_is_named() {
-    let loaded = load(EVERYTHING);
-    let lines: Vec<String> = loaded.unhonoured.iter().map(ToString::to_string).collect();
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("snapshots");
-    settings.set_prepend_module_to_snapshot(false);
-    settings.bind(|| insta::assert_snapshot!("unhonoured", lines.join("\n")));
-}
-
-#[test]
 fn the_resolved_configuration_is_shown_without_secrets() {
     let project = Project::of(EVERYTHING);
     let loaded = load_project(&project);

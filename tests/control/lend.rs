@@ -167,6 +167,91 @@ fn a_terminal_is_lent_to_a_unit_and_given_back() {
     pk.pk(["down"]).assert_code(0);
 }
 
+const CONSOLE: &str = "\
+services:
+  console: {command: [sh, -i], environment: {PS1: '> '}, foreground: true, shutdown: {signal: SIGHUP}, depends_on: [web]}
+  web: {command: sleep 1000}
+tasks:
+  ask: {command: 'read answer; exit $answer', foreground: true}
+";
+
+fn console() -> Running {
+    let pk = Pk::stack(CONSOLE, ["up"]).start();
+    pk.wait_for("web     > started");
+    pk
+}
+
+#[test]
+fn start_lends_the_terminal_to_what_takes_it_over() {
+    let pk = console();
+    let ended = pk.pk(["start", "console"]);
+    ended.assert_code(4);
+    assert!(ended.stderr().contains("there is none here"), "{ended}");
+    pk.pk(["run", "ask"]).assert_code(4);
+    let ended = pk.pk(["start", "--all"]);
+    ended.assert_code(0);
+    assert!(ended.stderr().contains("`console` is left out"), "{ended}");
+    assert!(!pk.so_far().contains("console > started"));
+
+    let mut face = OnTerminal::start(
+        &pk,
+        "\"$PK\" start console; echo left with $?; read line; echo \"read $line\"",
+    );
+    face.wait_for("attached to `console`");
+    face.wait_for("> ");
+    face.keys("echo $((6*7))\r");
+    face.wait_for("42");
+    face.keys("stty size\r");
+    face.wait_for("30 90");
+    face.keys("exit\r");
+    face.wait_for("`console`: completed");
+    face.wait_for("left with 0");
+    // Nobody else takes what is typed now.
+    face.keys("a line\r");
+    face.wait_for("read a line");
+    face.wait();
+
+    let mut face = OnTerminal::start(&pk, "\"$PK\" run ask; echo left with $?");
+    face.wait_for("attached to `ask`");
+    face.keys("7\r");
+    face.wait_for("left with 7");
+    face.wait();
+    pk.pk(["down"]).assert_code(0);
+    pk.wait();
+}
+
+#[test]
+fn the_dashboard_makes_room_for_what_takes_over_the_terminal() {
+    let pk = console();
+    let mut face = OnTerminal::start(&pk, "\"$PK\" attach; echo left with $?");
+    face.wait_for("console");
+    face.keys("s");
+    face.wait_for("attached to `console`");
+    face.keys("echo $((6*7))\r");
+    face.wait_for("42");
+    face.keys("exit\r");
+    face.wait_for("gave the terminal back");
+    pk.pk(["down"]).assert_code(0);
+    face.wait_for("left with 0");
+    face.wait();
+    pk.wait();
+}
+
+#[test]
+fn what_takes_over_the_terminal_is_not_named_where_there_is_none() {
+    for args in [&["up", "console"][..], &["up", "-d", "console"]] {
+        let pk = Pk::stack(CONSOLE, args.iter().copied());
+        let ended = pk.code(4).run();
+        assert!(
+            ended.stderr().contains("`console` takes over the terminal"),
+            "{ended}"
+        );
+    }
+    let both = "tasks: {a: {command: 'true', foreground: true, schedule: {every: 1h}}}\n";
+    let ended = Pk::stack(both, ["check"]).code(2).run();
+    assert!(ended.stderr().contains("no clock can lend"), "{ended}");
+}
+
 #[test]
 fn lines_are_typed_for_a_unit_that_reads_a_pipe() {
     let pk = stack();

@@ -177,7 +177,7 @@ fn terminals_and_users() {
     assert_eq!(a.shutdown.send_keys, ["q\n\u{3}"]);
     assert!(unit(&loaded, "b").stdin);
     let c = unit(&loaded, "c");
-    assert!(c.foreground && c.disabled);
+    assert!(c.foreground && c.disabled && c.tty == Tty::Full);
     let Program::Command(Command::Exec(argv)) = &unit(&loaded, "d").program else {
         panic!("not a list")
     };

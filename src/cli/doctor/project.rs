@@ -37,12 +37,6 @@ pub(super) fn look(place: &Place) -> Vec<Finding> {
             let units = plural(loaded.plan.units().len(), "unit");
             let main = stack::main_file(&loaded);
             let mut findings = vec![Finding::fine(about, format!("{main}: {units}"))];
-            findings.extend(
-                loaded
-                    .unhonoured
-                    .iter()
-                    .map(|key| Finding::weak("file", key.to_string())),
-            );
             findings.extend(handed_over(&loaded.plan));
             findings
         }

@@ -179,6 +179,7 @@ mod tests {
             watch: None,
             wait: None,
             tty: crate::domain::spec::Tty::No,
+            foreground: false,
             takes_input: false,
             status: String::new(),
         };

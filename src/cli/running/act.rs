@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::args::{self, Awaited, Units};
+use super::takeover::{self, Meant};
 use super::wait::{self, Watched};
 use super::{names, reach};
 use crate::cli::args::Place;
@@ -65,6 +66,12 @@ pub fn on(
             End::NotThere
         })?;
         let command = command(names.clone());
+        let (names, command) = match takeover::meant(names, &command, &before, output)? {
+            Meant::Takeover(view) => {
+                return takeover::start(&port, &view, command, output).await;
+            }
+            Meant::Plain(names) => (names.clone(), renamed(command, names)),
+        };
         let renewed = matches!(command, Command::Restart(_));
         let revision = ask(&port, command, output).await?;
         let watched = Watched {
@@ -81,6 +88,25 @@ pub fn on(
         }
     };
     reach::block_on(output, work).unwrap_or_else(|end| end)
+}
+
+/// The same of those names, where it is of some.
+fn renamed(command: Command, names: Vec<UnitName>) -> Command {
+    match command {
+        Command::Start(_) => Command::Start(names),
+        Command::Restart(_) => Command::Restart(names),
+        other @ (Command::Stop(_)
+        | Command::Kill(_)
+        | Command::Signal(..)
+        | Command::Enable(_)
+        | Command::Disable(_)
+        | Command::Scale { .. }
+        | Command::PauseWatch(_)
+        | Command::ResumeWatch(_)
+        | Command::Attend(_)
+        | Command::Reload(_)
+        | Command::Shutdown(..)) => other,
+    }
 }
 
 /// From which revision on the effect is seen; what is denied is said.

@@ -11,6 +11,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustix::event::{PollFd, PollFlags, poll};
 use tokio::signal::unix::{Signal as Listener, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
@@ -82,7 +83,7 @@ enum Left {
     Failed(TerminalError),
 }
 
-async fn lend(port: &RemotePort, view: &UnitView, output: &Output) -> Result<End, End> {
+pub(super) async fn lend(port: &RemotePort, view: &UnitView, output: &Output) -> Result<End, End> {
     let cannot = |what: &str| {
         let what = what.to_owned();
         move |error: io::Error| {
@@ -227,7 +228,7 @@ impl Attached<'_> {
         resized: &mut Listener,
     ) -> Left {
         self.resize().await;
-        let mut typed = read_stdin();
+        let (mut typed, _reading) = read_stdin();
         let mut snapshots = self.port.snapshots();
         let mut reading = true;
         loop {
@@ -312,21 +313,45 @@ async fn over(snapshots: &mut watch::Receiver<Arc<Snapshot>>, id: InstanceId) ->
     find(&last).map(|unit| unit.status.clone())
 }
 
-/// What is typed, as it comes; closed at its end. The thread reads until this process ends.
-fn read_stdin() -> mpsc::Receiver<Vec<u8>> {
+/// What is typed, as it comes; closed at its end. It is read until the other part is dropped:
+/// what is typed then is for who has the terminal after this.
+fn read_stdin() -> (mpsc::Receiver<Vec<u8>>, Option<io::PipeWriter>) {
     let (sender, receiver) = mpsc::channel(4);
+    let (stopped, stop) = io::pipe().ok().unzip();
     std::thread::spawn(move || {
         let mut chunk = [0; 4096];
         // Past the library's buffer, which would hold back what has been typed.
-        while let Ok(length @ 1..) =
-            rustix::io::retry_on_intr(|| rustix::io::read(io::stdin(), &mut chunk))
+        while is_typed(stopped.as_ref())
+            && let Ok(length @ 1..) =
+                rustix::io::retry_on_intr(|| rustix::io::read(io::stdin(), &mut chunk))
         {
             if sender.blocking_send(chunk[..length].to_vec()).is_err() {
                 return;
             }
         }
     });
-    receiver
+    (receiver, stop)
+}
+
+/// Waits until something is typed; `false`: nobody wants it any more.
+fn is_typed(stopped: Option<&io::PipeReader>) -> bool {
+    let Some(stopped) = stopped else {
+        return true;
+    };
+    let stdin = io::stdin();
+    loop {
+        let mut fds = [
+            PollFd::new(stopped, PollFlags::IN),
+            PollFd::new(&stdin, PollFlags::IN),
+        ];
+        match poll(&mut fds, None) {
+            Ok(_) if !fds[0].revents().is_empty() => return false,
+            Ok(_) if !fds[1].revents().is_empty() => return true,
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            // The read will tell.
+            Err(_) => return true,
+        }
+    }
 }
 
 fn write(bytes: &[u8]) -> io::Result<()> {

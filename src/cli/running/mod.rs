@@ -22,6 +22,7 @@ pub mod mcp;
 pub mod reload;
 pub mod show;
 pub mod stats;
+pub mod takeover;
 pub mod timeline;
 pub mod wait;
 pub mod watch;

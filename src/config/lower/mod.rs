@@ -18,7 +18,6 @@ use super::decode::{Decode as _, Field, Text};
 use super::diagnostic::Diagnostic;
 use super::env_files;
 use super::files::UnitNode;
-use super::honoured::{self, Unhonoured};
 use super::merge::merge;
 use super::raw::policy::{DependsOn, RawCondition, RawDependency, RawEssential, RawPort, RawTty};
 use super::raw::unit::RawUnit;
@@ -55,7 +54,7 @@ pub(super) struct Edge {
 
 /// Lowers a unit. Where a part of it is wrong, a diagnostic says so and the unit stands with
 /// what is right, so that others that name it are not wrong as well.
-pub(super) fn unit(unit: &UnitNode, cx: &mut Cx<'_>, unhonoured: &mut Vec<Unhonoured>) -> Lowered {
+pub(super) fn unit(unit: &UnitNode, cx: &mut Cx<'_>) -> Lowered {
     cx.variables = unit.scope.variables.clone();
     let defaults = match unit.kind {
         UnitKind::Service => unit.scope.services.as_ref(),
@@ -72,7 +71,6 @@ pub(super) fn unit(unit: &UnitNode, cx: &mut Cx<'_>, unhonoured: &mut Vec<Unhono
     } else {
         RawUnit::decode(node, cx).unwrap_or_default()
     };
-    honoured::collect(&unit.name, &raw, cx, unhonoured);
     refuse_misplaced(unit.kind, &raw, cx);
     lower(unit, node, &raw, cx)
 }
@@ -117,6 +115,24 @@ fn lower(unit: &UnitNode, node: &Node, raw: &RawUnit, cx: &mut Cx<'_>) -> Lowere
             Diagnostic::meaning(keys.key, "`send_keys` for a unit that reads no keys")
                 .label("there is nowhere to type them")
                 .help("add `tty: true`, or `stdin: true`"),
+        );
+    }
+    if let Some(tty) = raw
+        .tty
+        .as_ref()
+        .filter(|tty| spec.foreground && tty.value != RawTty::Full)
+    {
+        cx.say(
+            Diagnostic::meaning(tty.key, "a `foreground` unit has a whole terminal")
+                .label("it would have none")
+                .help("remove this, or write `tty: true`"),
+        );
+    }
+    if let Some(schedule) = raw.schedule.as_ref().filter(|_| spec.foreground) {
+        cx.say(
+            Diagnostic::meaning(schedule.key, "`schedule` for a `foreground` unit")
+                .label("no clock can lend it a terminal")
+                .help("keep one of them"),
         );
     }
     spec.watch = raw
@@ -277,6 +293,11 @@ fn lower_plain(raw: &RawUnit, spec: &mut UnitSpec) {
         Some(RawTty::Full) => Tty::Full,
         Some(RawTty::Output) => Tty::Output,
     };
+    if spec.foreground {
+        // It starts when somebody lends it a terminal, and is shown there.
+        spec.disabled = true;
+        spec.tty = Tty::Full;
+    }
     spec.essential = match raw.essential.as_ref().map(|essential| essential.value) {
         None | Some(RawEssential::No) => Essential::No,
         Some(RawEssential::Any) => Essential::Any,

@@ -28,7 +28,6 @@ use std::path::{Path, PathBuf};
 use super::context::Cx;
 use super::diagnostic::Diagnostic;
 use super::foreign::{Foreign, Read};
-use super::honoured::Unhonoured;
 use super::lenient_env;
 use super::link;
 use crate::domain::spec::EnvMap;
@@ -39,7 +38,6 @@ pub(super) fn load(
     base: &Path,
     foreign: &Foreign,
     cx: &mut Cx<'_>,
-    unhonoured: &mut Vec<Unhonoured>,
 ) -> Option<Read> {
     let settings: EnvMap = variables(&base.join(".pc_env"), false, cx)
         .into_iter()
@@ -64,7 +62,7 @@ pub(super) fn load(
         shell: super::default_shell(cx.os),
         foreign,
     };
-    let units = project::units(&top, inputs, unhonoured, cx)?;
+    let units = project::units(&top, inputs, cx)?;
     let plan = link::link(&units.name, units.units, cx);
     Some(Read {
         plan: plan?,

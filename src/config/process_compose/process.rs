@@ -318,6 +318,9 @@ fn terminal(fields: &Fields<'_>, spec: &mut UnitSpec, cx: &mut Cx<'_>) {
         spec.tty = Tty::Full;
     }
     spec.foreground = fields.is("is_foreground", cx);
+    if spec.foreground {
+        spec.tty = Tty::Full;
+    }
     if fields.is("is_elevated", cx) {
         // A password may be asked for.
         spec.stdin = true;

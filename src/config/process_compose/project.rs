@@ -13,7 +13,6 @@ use super::{depends, logs as log_files};
 use crate::config::context::Cx;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::foreign::{EnvCommand, Foreign};
-use crate::config::honoured::{self, Unhonoured};
 use crate::config::lower::Lowered;
 use crate::config::lower::paths::tidy;
 use crate::config::snippet::quoted;
@@ -57,12 +56,7 @@ pub(super) struct Inputs<'a> {
     pub foreign: &'a Foreign,
 }
 
-pub(super) fn units(
-    top: &Node,
-    given: Inputs<'_>,
-    unhonoured: &mut Vec<Unhonoured>,
-    cx: &mut Cx<'_>,
-) -> Option<Units> {
+pub(super) fn units(top: &Node, given: Inputs<'_>, cx: &mut Cx<'_>) -> Option<Units> {
     let fields = Fields::of(top, Block::Project, cx)?;
     let mut env_commands = Vec::new();
     let foreign = given.foreign;
@@ -123,7 +117,6 @@ pub(super) fn units(
         let names = table.instances[&process.name].clone();
         for ((number, replica), name) in (0..).zip(process.replica_names()).zip(names) {
             let lowered = process::lower(process, number, &replica, &name, &project, cx);
-            honoured::of_process(&lowered.spec, process.key, cx, unhonoured);
             all_namespaces.insert(lowered.spec.name.clone(), namespaces.clone());
             units.push(lowered);
         }

@@ -120,6 +120,7 @@ impl UnitSet {
                 .flatten(),
             wait: self.wait(instance),
             tty: spec.tty,
+            foreground: spec.foreground,
             takes_input: spec.takes_input(),
             status: String::new(),
         };

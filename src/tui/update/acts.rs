@@ -36,6 +36,15 @@ pub(super) fn ask(model: &mut Model, action: Action, effects: &mut Vec<Effect>) 
         .iter()
         .map(|unit| unit.name.clone())
         .collect();
+    if action == Action::Start && model.targets().iter().any(|unit| unit.foreground) {
+        return match &names[..] {
+            [one] => effects.push(Effect::Lend(one.clone())),
+            _ => model.say(
+                "a unit that takes over the terminal is started by itself",
+                Tone::Warning,
+            ),
+        };
+    }
     let several = names.len() > 1;
     let who = whom(&names);
     let (verb, command, destroys) = match action {
