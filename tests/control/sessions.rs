@@ -53,6 +53,32 @@ fn after_sigkill_the_next_up_works_at_once() {
     assert_eq!(next.wait().unwrap().code(), Some(0));
 }
 
+/// While what it ran is still being ended.
+#[test]
+fn the_next_up_does_not_wait_for_what_a_killed_supervisor_left() {
+    let pk = shop();
+    let (_, supervisor) = pk.guard_and_supervisor();
+    rustix::process::kill_process(supervisor, Signal::KILL).unwrap();
+    let mut next = pk.other(["up", "db"]);
+    let mut next = next
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    poll("the next stack", || {
+        assert_eq!(next.try_wait().unwrap(), None, "it was refused");
+        (pk.pk(["wait", "db"]).code == Some(0)).then_some(())
+    });
+    let ls = pk.pk(["ls"]).stdout();
+    assert_eq!(ls.lines().count(), 2, "{ls}");
+    assert!(ls.contains(&next.id().to_string()), "{ls}");
+    let ps = pk.pk(["ps", "migrate"]).stdout();
+    assert!(ps.contains("not started"), "{ps}");
+    pk.pk(["down"]).assert_code(0);
+    assert_eq!(next.wait().unwrap().code(), Some(0));
+    pk.wait().assert_code(1);
+}
+
 #[test]
 fn down_and_up_again_and_again() {
     let pk = shop();
