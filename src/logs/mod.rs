@@ -19,6 +19,7 @@ mod mask;
 mod memory;
 mod open;
 mod pattern;
+mod pool;
 mod pump;
 mod ring;
 mod search;

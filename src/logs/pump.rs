@@ -14,6 +14,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::io::Errno;
 use tokio::net::unix::pipe::Receiver;
@@ -29,12 +30,45 @@ pub enum PumpEnd {
     Stopped,
 }
 
-/// Read at a time, in bytes: what a pipe holds by default (`pipe(7)`).
+/// In bytes: what a pipe holds by default (`pipe(7)`).
 const CHUNK: usize = 64 * 1024;
+
+/// In bytes: what a pipe holds that was found full. Whoever writes much and who reads it then
+/// wake each other less often.
+const LARGE: usize = 256 * 1024;
+
+/// How many pipes are made larger at the same time: all pipes of a user together are bounded
+/// (`pipe-user-pages-soft` of `proc_sys_fs(5)`), and pk is to take a small part of that.
+const MOST_LARGE: usize = 16;
+
+static LARGE_PIPES: AtomicUsize = AtomicUsize::new(0);
+
+/// A pipe that was made larger, or that was not to be.
+struct Enlarged(bool);
+
+impl Enlarged {
+    fn attempt(pipe: &Receiver) -> Self {
+        let taken = LARGE_PIPES.fetch_add(1, Ordering::Relaxed) < MOST_LARGE;
+        #[cfg(target_os = "linux")]
+        let taken = taken && rustix::pipe::fcntl_setpipe_size(pipe, LARGE).is_ok();
+        if !taken {
+            LARGE_PIPES.fetch_sub(1, Ordering::Relaxed);
+        }
+        Self(taken)
+    }
+}
+
+impl Drop for Enlarged {
+    fn drop(&mut self) {
+        if self.0 {
+            LARGE_PIPES.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
 
 thread_local! {
     /// Shared by all pumps of a thread: one that waits needs no memory of its own.
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; LARGE]);
 }
 
 /// A thread of its own on which pumps run, so that lines never pass through the event loop.
@@ -104,6 +138,7 @@ async fn follow(
     stop: impl Future<Output = ()>,
 ) -> io::Result<PumpEnd> {
     tokio::pin!(stop);
+    let mut enlarged = None;
     loop {
         poll_fn(|context| writer.poll_ready(context)).await;
         tokio::select! {
@@ -119,6 +154,7 @@ async fn follow(
         });
         match read {
             Ok(0) => return Ok(PumpEnd::EndOfFile),
+            Ok(CHUNK..) if enlarged.is_none() => enlarged = Some(Enlarged::attempt(pipe)),
             // A pipe that is never empty never waits, so it lets the others have their turn.
             Ok(_) => tokio::task::yield_now().await,
             Err(error) if would_wait(&error) => {}
@@ -135,7 +171,7 @@ async fn drain(pipe: &Receiver, writer: &mut dyn StreamWriter) -> io::Result<Pum
         poll_fn(|context| writer.poll_ready(context)).await;
         // Past the runtime, which may not have heard yet that there is something.
         let read = SCRATCH.with_borrow_mut(|scratch| {
-            let want = left.clamp(1, CHUNK);
+            let want = left.clamp(1, LARGE);
             let read = rustix::io::read(pipe, &mut scratch[..want])?;
             writer.write(&scratch[..read]);
             Ok::<_, Errno>(read)

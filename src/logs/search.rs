@@ -178,15 +178,11 @@ fn look<S: Shelf>(
     keep: usize,
     found: &mut Found,
 ) -> Option<()> {
-    let mut records: Vec<&Looked> = span.iter().collect();
-    if backward {
-        records.reverse();
-    }
-    let (first, last) = (records.first()?, records.last()?);
+    let (first, last) = match backward {
+        true => (span.last()?, span.first()?),
+        false => (span.first()?, span.last()?),
+    };
     let text = shelves[first.shelf].load(first.place, &first.record, &last.record)?;
-    let lines: u64 = (records.iter())
-        .map(|looked| u64::from(looked.record.lines))
-        .sum();
     // Times of one piece may differ: where they matter, each line is asked.
     let by_time = search.filter.since.is_some() || search.filter.until.is_some();
     let partial = first.lines != (0..u64::from(first.record.lines));
@@ -205,8 +201,15 @@ fn look<S: Shelf>(
         return Some(());
     }
     let newlines = memchr::memchr_iter(b'\n', &text).count();
+    let lines: u64 = (span.iter())
+        .map(|looked| u64::from(looked.record.lines))
+        .sum();
     if newlines as u64 != lines {
         return None;
+    }
+    let mut records: Vec<&Looked> = span.iter().collect();
+    if backward {
+        records.reverse();
     }
     let mut hits = Vec::new();
     let (mut counted, mut index) = (0, 0u64);

@@ -156,6 +156,8 @@ pub(super) fn start<S: Shelf>(shelves: &[S], start: Start) -> BTreeMap<InstanceI
 struct Forward<'a, S> {
     shelves: &'a [S],
     heads: BinaryHeap<std::cmp::Reverse<(u64, usize, u64)>>,
+    /// Of each shelf the record that is next.
+    records: Vec<Option<Record>>,
 }
 
 impl<'a, S: Shelf> Forward<'a, S> {
@@ -163,6 +165,7 @@ impl<'a, S: Shelf> Forward<'a, S> {
         let mut forward = Self {
             shelves,
             heads: BinaryHeap::new(),
+            records: vec![None; shelves.len()],
         };
         for (index, shelf) in shelves.iter().enumerate() {
             let next = next.get(&shelf.instance()).copied().unwrap_or(0);
@@ -177,12 +180,13 @@ impl<'a, S: Shelf> Forward<'a, S> {
         if let Some((place, record)) = self.shelves[index].readable(place) {
             self.heads
                 .push(std::cmp::Reverse((record.seq, index, place)));
+            self.records[index] = Some(record);
         }
     }
 
     fn next(&mut self) -> Option<(usize, u64, Record)> {
         let std::cmp::Reverse((_, index, place)) = self.heads.pop()?;
-        let record = self.shelves[index].record(place)?;
+        let record = self.records[index].take()?;
         self.push(index, place + 1);
         Some((index, place, record))
     }
@@ -361,12 +365,10 @@ fn lines_of<S: Shelf>(shelves: &[S], piece: &Piece, out: &mut Vec<LogLine>) -> b
         return false;
     }
     let index = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-    let lines = batch.shared().enumerate();
     out.extend(
-        lines
-            .skip(index(piece.skip))
+        (batch.shared_from(index(piece.skip)))
             .take(index(piece.take))
-            .map(|(at, (bytes, cut))| line_at(record, at as u64, bytes, cut)),
+            .map(|(at, bytes, cut)| line_at(record, at as u64, bytes, cut)),
     );
     true
 }

@@ -8,6 +8,7 @@
 use bytes::Bytes;
 
 use super::line::Cut;
+use super::pool;
 
 /// The longest line, in bytes.
 pub const MAX_LINE: usize = 1 << 20;
@@ -80,9 +81,10 @@ impl Batch {
         lines(&self.text, self.last).map(|(start, end, cut)| (&self.text[start..end], cut))
     }
 
-    /// Every line, sharing the memory.
-    pub fn shared(&self) -> impl Iterator<Item = (Bytes, Cut)> + '_ {
-        lines(&self.text, self.last).map(|(start, end, cut)| (self.text.slice(start..end), cut))
+    /// Every line from the one of that index on, with its index, sharing the memory.
+    pub fn shared_from(&self, first: usize) -> impl Iterator<Item = (usize, Bytes, Cut)> + '_ {
+        let lines = lines(&self.text, self.last).enumerate().skip(first);
+        lines.map(|(at, (start, end, cut))| (at, self.text.slice(start..end), cut))
     }
 }
 
@@ -163,11 +165,9 @@ impl Splitter {
     }
 
     fn joined(&mut self, ended: &[u8]) -> Bytes {
-        let mut text = Vec::with_capacity(self.partial.len() + ended.len());
-        text.extend_from_slice(&self.partial);
+        let text = pool::joined(&self.partial, ended);
         self.partial.clear();
-        text.extend_from_slice(ended);
-        text.into()
+        text
     }
 }
 

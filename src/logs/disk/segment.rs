@@ -155,17 +155,17 @@ impl Window {
         } else {
             at
         };
-        let mut bytes = vec![0; want];
-        let mut filled = 0;
-        while filled < want {
-            match file.read_at(&mut bytes[filled..], self.start + filled as u64) {
+        let mut bytes = Vec::with_capacity(want);
+        while bytes.len() < want {
+            let at = self.start + bytes.len() as u64;
+            match rustix::io::pread(file, rustix::buffer::spare_capacity(&mut bytes), at) {
                 Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(_) => break,
             }
         }
-        bytes.truncate(filled);
+        // More may have been had: the capacity is what the allocator gave.
+        bytes.truncate(want);
         self.bytes = bytes.into();
         self.part(at, len)
     }
