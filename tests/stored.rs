@@ -2,6 +2,7 @@
 //! have ended, and that were killed.
 
 mod faults;
+mod flags;
 mod integrity;
 
 use std::process::{Command, Output, Stdio};

@@ -8,6 +8,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::ansi::pieces;
 use super::scan::Pattern;
+use crate::logs::Level;
 use crate::tui::fit;
 use crate::tui::theme::{Theme, Tone};
 
@@ -204,8 +205,18 @@ impl Rows {
     }
 }
 
-/// The word that tells how serious a line is, if it stands near the beginning.
+/// What tells how serious a line is: its field, in JSON and logfmt, else a word near the
+/// beginning.
 fn level(text: &str) -> Option<(Range<usize>, Tone)> {
+    if let Some((level, range)) = Level::of(text.as_bytes()) {
+        let tone = match level {
+            Level::Trace | Level::Debug => Tone::Dim,
+            Level::Info => Tone::Info,
+            Level::Warn => Tone::Warning,
+            Level::Error | Level::Fatal => Tone::Bad,
+        };
+        return Some((range, tone));
+    }
     const NEAR: usize = 96;
     const WORDS: [(&str, Tone); 12] = [
         ("error", Tone::Bad),
@@ -322,6 +333,24 @@ mod tests {
         };
         assert_eq!(styled("ERROR"), theme.bad);
         assert_eq!(styled("disk"), theme.hit);
+    }
+
+    #[test]
+    fn the_field_of_a_line_goes_before_its_words() {
+        let far = "x".repeat(100);
+        for (line, word, tone) in [
+            (
+                r#"{"msg":"no error","level":"info"}"#.to_owned(),
+                "info",
+                Tone::Info,
+            ),
+            (format!(r#"{{"msg":"{far}","level":50}}"#), "50", Tone::Bad),
+            ("error=none lvl=wrn".to_owned(), "wrn", Tone::Warning),
+            ("an Error came".to_owned(), "Error", Tone::Bad),
+        ] {
+            let (range, found) = level(&line).unwrap();
+            assert_eq!((&line[range], found), (word, tone), "{line}");
+        }
     }
 
     proptest! {
