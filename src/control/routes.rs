@@ -205,6 +205,11 @@ async fn command(
         }
         Err(error) => return Err(Problem::new(ErrorCode::Internal, error.to_string())),
     };
+    // Whoever asks next, of whatever kind, sees what this did.
+    let mut snapshots = served.port.snapshots();
+    let _ = snapshots
+        .wait_for(|snapshot| snapshot.revision >= answered.revision)
+        .await;
     match answered.answer {
         Answer::Denied(denial) => Err(Problem::denied(denial, answered.revision)),
         answer => Ok(json(&Taken {

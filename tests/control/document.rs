@@ -86,7 +86,7 @@ fn streams_are_as_the_document_says() {
             "{path}: {head}"
         );
     }
-    assert_eq!(streams, 5);
+    assert_eq!(streams, 6);
     pk.pk(["down"]).assert_code(0);
     pk.wait().assert_code(0);
 }

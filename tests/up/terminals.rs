@@ -179,8 +179,8 @@ fn a_face_sees_the_screen_types_and_resizes() {
         type_in("stty size\r").await;
         shows("7 33").await;
         // Ctrl-C ends what runs in the foreground, and not the shell.
-        type_in("sleep 1000\r").await;
-        shows("sleep 1000").await;
+        type_in("sh -c 'echo $((6*8)); exec sleep 1000'\r").await;
+        shows("48").await;
         type_in("\x03").await;
         // What is typed before the shell has taken it in is thrown away with the rest.
         shows("^C\n> ").await;
