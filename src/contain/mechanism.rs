@@ -9,6 +9,7 @@ use super::cgroup::{LeftOver, Refusal, Stand};
 use super::group::Group;
 use super::keeper::{Space, Zygote, why_refused};
 use super::limits::{LimitError, Limits};
+use super::stats;
 use super::sys;
 
 /// What keeps the members of a group together.
@@ -167,6 +168,16 @@ impl Containment {
     pub fn stand_path(&self) -> Option<&Path> {
         match &self.means {
             Means::Cgroups(stand) => Some(stand.path()),
+            Means::Keepers(..) | Means::ProcessGroups => None,
+        }
+    }
+
+    /// The processor time of all groups together, also of those that are no more; `None`
+    /// where nobody counts it. While it stands still no member of any has done anything.
+    #[must_use]
+    pub fn cpu_used(&self) -> Option<std::time::Duration> {
+        match &self.means {
+            Means::Cgroups(stand) => stats::cpu_below(stand.path()),
             Means::Keepers(..) | Means::ProcessGroups => None,
         }
     }

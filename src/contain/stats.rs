@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, Mode, OFlags};
@@ -275,6 +276,12 @@ pub(super) fn page_size() -> u64 {
 pub(super) fn time(ticks: u64) -> Duration {
     let per_second = rustix::param::clock_ticks_per_second().max(1);
     Duration::from_micros(ticks * 1_000_000 / per_second)
+}
+
+/// The processor time of all that was ever below a cgroup.
+pub(super) fn cpu_below(cgroup: &Path) -> Option<Duration> {
+    let text = std::fs::read(cgroup.join("cpu.stat")).ok()?;
+    Some(Duration::from_micros(field(&text, b"usage_usec")))
 }
 
 fn is_gone(error: &io::Error) -> bool {

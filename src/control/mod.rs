@@ -57,4 +57,4 @@ pub use runtime_folder::{FolderError, RuntimeFolder};
 pub use server::{Serving, serve, serve_faces};
 pub use session::{Found, Session, SessionError, meant, running};
 pub use tcp::{Door, TcpError};
-pub use terminal::{Input, TerminalError, TerminalEvent, TerminalWatch};
+pub use terminal::{Emulator, Input, TerminalError, TerminalEvent, TerminalWatch};

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use crate::domain::terminal::TerminalDenial;
 use crate::supervisor::TerminalStream;
 
-pub use crate::supervisor::{Input, TerminalEvent};
+pub use crate::supervisor::{Emulator, Input, TerminalEvent};
 
 /// Why a terminal cannot be watched, or nothing be typed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -23,9 +23,13 @@ impl TerminalSize {
     pub fn new(rows: u16, columns: u16) -> Self {
         Self {
             rows: rows.clamp(1, Self::MAX),
-            columns: columns.clamp(1, Self::MAX),
+            columns: columns.clamp(Self::NARROWEST, Self::MAX),
         }
     }
+
+    /// Columns that a wide character takes: where it has no room at all, there is no telling
+    /// where the cursor is.
+    pub const NARROWEST: u16 = 2;
 
     /// More than any screen shows; it bounds the memory that a screen takes.
     pub const MAX: u16 = 1000;

@@ -62,7 +62,7 @@ use host::Runners;
 use live_groups::LiveGroups;
 pub use ports::AutoPorts;
 use runner::Tools;
-pub use terminal::{Input, TerminalEvent, TerminalStream, Terminals};
+pub use terminal::{Emulator, Input, TerminalEvent, TerminalStream, Terminals};
 
 /// What a stack runs with.
 #[derive(Debug)]
@@ -98,6 +98,7 @@ pub fn start(mut settings: Settings) -> Handle {
         burial: Burial::begin(),
     });
     let hooks = tools.hooks.clone();
+    let containment = tools.containment.clone();
     let beside = Beside {
         tools: Arc::clone(&tools),
         runtime: tokio::runtime::Handle::current(),
@@ -109,6 +110,6 @@ pub fn start(mut settings: Settings) -> Handle {
     handle.beside = Some(beside);
     handle.hooks = hooks;
     let looking = handle.looking.clone();
-    tokio::spawn(looking.sample(groups, handle.started, handle.snapshots()));
+    tokio::spawn(looking.sample(groups, containment, handle.started, handle.snapshots()));
     handle
 }

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 use super::live_groups::LiveGroups;
-use crate::contain::Stats;
+use crate::contain::{Containment, Stats};
 use crate::domain::id::{RunId, UnitName};
 use crate::domain::stats::{DiskIo, RunStats, StackStats};
 use crate::domain::time;
@@ -57,6 +57,7 @@ impl Looking {
     pub(super) async fn sample(
         self,
         groups: LiveGroups,
+        containment: Containment,
         started: Instant,
         mut over: watch::Receiver<Arc<crate::domain::snapshot::Snapshot>>,
     ) {
@@ -65,10 +66,10 @@ impl Looking {
                 () = self.somebody.notified() => {}
                 _ = over.wait_for(|last| last.verdict.is_some()) => return,
             }
-            let mut before = HashMap::new();
+            let mut before = Before::default();
             let mut pause = SOON;
             while self.latest.receiver_count() > 0 {
-                let stats = take(&groups, &mut before, started).await;
+                let stats = take(&groups, &containment, &mut before, started).await;
                 self.latest.send_replace(Arc::new(stats));
                 tokio::select! {
                     () = sleep(pause) => pause = INTERVAL,
@@ -82,12 +83,55 @@ impl Looking {
     }
 }
 
+/// So many samples of a stack that rests are told without a look at each group.
+const RESTS: u32 = 9;
+
+/// What the last look at each group gave.
+#[derive(Debug, Default)]
+struct Before {
+    stats: HashMap<RunId, Stats>,
+    runs: Vec<RunStats>,
+    /// The processor time of all groups just before it.
+    used: Option<Duration>,
+    /// Samples told by it since.
+    told: u32,
+}
+
+impl Before {
+    /// What it is now, if nobody has had a processor since: then nothing of it has changed.
+    fn at_rest(&mut self, used: Option<Duration>, runs: &[RunId]) -> Option<Vec<RunStats>> {
+        let rests = used.is_some() && used == self.used && self.told < RESTS;
+        let same =
+            runs.len() == self.runs.len() && runs.iter().all(|run| self.stats.contains_key(run));
+        // A rate needs two looks.
+        let known = self.runs.iter().all(|run| run.cpu_percent.is_some());
+        if !(rests && same && known) {
+            return None;
+        }
+        self.told += 1;
+        let now = std::time::Instant::now();
+        for stats in self.stats.values_mut() {
+            stats.at = now;
+        }
+        for run in &mut self.runs {
+            run.cpu_percent = Some(0.0);
+        }
+        Some(self.runs.clone())
+    }
+}
+
 async fn take(
     groups: &LiveGroups,
-    before: &mut HashMap<RunId, Stats>,
+    containment: &Containment,
+    before: &mut Before,
     started: Instant,
 ) -> StackStats {
     let at = time::Instant::after_start(started.elapsed());
+    let used = containment.cpu_used();
+    let live: Vec<RunId> = groups.all().into_iter().map(|(run, ..)| run).collect();
+    if let Some(runs) = before.at_rest(used, &live) {
+        return StackStats { at, runs };
+    }
     let mut runs = Vec::new();
     let mut sampled = HashMap::new();
     for (place, (run, name, group)) in groups.all().into_iter().enumerate() {
@@ -98,10 +142,15 @@ async fn take(
         let Ok(stats) = group.stats().await else {
             continue;
         };
-        runs.push(of_run(run, name, &stats, before.get(&run)));
+        runs.push(of_run(run, name, &stats, before.stats.get(&run)));
         sampled.insert(run, stats);
     }
-    *before = sampled;
+    *before = Before {
+        stats: sampled,
+        runs: runs.clone(),
+        used,
+        told: 0,
+    };
     StackStats { at, runs }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::keymap::Action;
-use super::model::{Leaving, Model, Notice, Role, SIGNALS, is_failing};
+use super::model::{Leaving, Model, Notice, Role, SIGNALS};
 use super::table::{Chosen, Row};
 use super::theme::Tone;
 use crate::domain::id::InstanceId;
@@ -70,18 +70,18 @@ impl Model {
     /// Units whose last run failed and did not come back, latest first.
     #[must_use]
     pub fn failing(&self) -> Vec<&Arc<UnitView>> {
-        let mut failing: Vec<_> = (self.snapshot.units.iter())
-            .filter(|unit| is_failing(unit))
-            .collect();
-        failing.sort_by_key(|unit| std::cmp::Reverse(unit.since));
-        failing
+        self.failing_now().collect()
+    }
+
+    fn failing_now(&self) -> impl Iterator<Item = &Arc<UnitView>> {
+        let places = self.digest.failing.iter();
+        places.filter_map(|place| self.snapshot.units.get(*place))
     }
 
     /// The failure to tell of: the latest that nobody has seen.
     #[must_use]
     pub fn alarm(&self) -> Option<&Arc<UnitView>> {
-        self.failing()
-            .into_iter()
+        self.failing_now()
             .find(|unit| !self.seen.contains(&(unit.id, unit.attempt)))
     }
 

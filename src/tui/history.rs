@@ -3,7 +3,9 @@
 //! Fed by changes; a unit that is first met later is filled in from its snapshot as far as
 //! that tells. Bounded, however long a stack runs.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
 
 use super::theme::Tone;
 use crate::domain::change::{Change, UnitChange, What};
@@ -37,6 +39,9 @@ pub enum State {
 }
 
 impl State {
+    /// How many there are.
+    pub const COUNT: usize = Self::Stopped as usize + 1;
+
     /// Of a unit now.
     #[must_use]
     pub fn of(view: &UnitView) -> Self {
@@ -171,8 +176,8 @@ impl UnitHistory {
 /// Of all instances.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    units: BTreeMap<InstanceId, UnitHistory>,
-    names: BTreeMap<InstanceId, String>,
+    units: FxHashMap<InstanceId, UnitHistory>,
+    names: FxHashMap<InstanceId, String>,
 }
 
 impl History {
@@ -185,11 +190,9 @@ impl History {
     /// `missed`: changes were lost, so what is known of all of them is brought up to it.
     pub fn meet(&mut self, snapshot: &Snapshot, missed: bool) {
         for view in &snapshot.units {
-            self.names
-                .entry(view.id)
-                .or_insert_with(|| view.name.to_string());
             match self.units.get_mut(&view.id) {
                 None => {
+                    self.names.insert(view.id, view.name.to_string());
                     let mut unit = UnitHistory::default();
                     unit.seed(view);
                     self.units.insert(view.id, unit);

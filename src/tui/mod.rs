@@ -18,6 +18,7 @@
 
 mod asked;
 mod clock;
+mod digest;
 mod fit;
 mod graph_plan;
 mod history;

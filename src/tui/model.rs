@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
 
+use super::digest::Digest;
 use super::graph_plan::GraphPlan;
 use super::history::{History, State};
 use super::keymap::Keymap;
@@ -189,8 +190,7 @@ pub struct Model {
     /// So that the requests of two panes are told apart.
     pub logs_made: u64,
     pub ttys: Ttys,
-    /// Some unit has a terminal.
-    pub has_ttys: bool,
+    pub digest: Digest,
 
     /// What is looked up for the unit that the details are of.
     pub known: Known,
@@ -262,7 +262,7 @@ impl Model {
             split_panes: None,
             logs_made: 0,
             ttys: Ttys::default(),
-            has_ttys: false,
+            digest: Digest::default(),
             known: Known::default(),
             tails: BTreeMap::new(),
             seen: BTreeSet::new(),
@@ -281,6 +281,7 @@ impl Model {
 
     /// Brings rows, choice and scrolling in line with what has changed.
     pub fn settle(&mut self) {
+        self.digest.take(&self.snapshot, self.plan.as_ref());
         self.rows = self.table.rows(&self.snapshot, &self.history, self.now);
         let place = self.chosen_row();
         if place.is_none() {
@@ -294,8 +295,7 @@ impl Model {
                 .or((!self.rows.is_empty()).then_some(0))
                 .and_then(|at| self.at(at));
         }
-        let ids: BTreeSet<InstanceId> = self.snapshot.units.iter().map(|unit| unit.id).collect();
-        self.marked.retain(|id| ids.contains(id));
+        self.marked.retain(|id| self.digest.place(*id).is_some());
         self.keep_chosen_in_view();
         self.note_ready();
         self.settle_panes();
@@ -367,14 +367,17 @@ impl Model {
 
     #[must_use]
     pub fn by_id(&self, id: InstanceId) -> Option<&Arc<UnitView>> {
-        self.snapshot.units.iter().find(|unit| unit.id == id)
+        // Between a snapshot and what is worked out of it another unit may stand there.
+        let place = self.digest.place(id)?;
+        let unit = self.snapshot.units.get(place);
+        unit.filter(|unit| unit.id == id)
+            .or_else(|| self.snapshot.units.iter().find(|unit| unit.id == id))
     }
 
     /// Its place in the file, for its colour.
     #[must_use]
     pub fn place(&self, id: InstanceId) -> usize {
-        let place = self.snapshot.units.iter().position(|unit| unit.id == id);
-        place.unwrap_or(id.index())
+        self.digest.place(id).unwrap_or(id.index())
     }
 
     /// The rows of the table that there is room for.
@@ -418,17 +421,11 @@ impl Model {
     pub fn log_columns_in(&self, log: &LogPane, width: u16) -> (usize, usize) {
         use super::log::{Scope, Times};
         let width = usize::from(width);
-        let longest = self
-            .snapshot
-            .units
-            .iter()
-            .map(|unit| super::fit::width(unit.name.as_str()))
-            .max();
         let name = match log.scope {
             _ if self.split_panes.is_some() => 0,
             Scope::Chosen if matches!(self.chosen, Some(Chosen::Unit(_))) => 0,
             Scope::Chosen | Scope::Marked | Scope::All => {
-                longest.unwrap_or(0).min(20).min(width / 4)
+                self.digest.widest_name.min(20).min(width / 4)
             }
         };
         let time = match log.times {

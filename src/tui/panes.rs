@@ -221,7 +221,7 @@ impl Model {
     #[must_use]
     pub fn terminal(&self) -> Option<InstanceId> {
         // Most stacks have none.
-        if !self.has_ttys {
+        if !self.digest.has_ttys {
             return None;
         }
         let panes = self.panes();
@@ -245,7 +245,6 @@ impl Model {
 
     /// Brings the panes in line with the units that there are.
     pub fn settle_panes(&mut self) {
-        self.has_ttys = self.snapshot.units.iter().any(|unit| unit.tty == Tty::Full);
         let Some(split) = &self.split_panes else {
             return;
         };
@@ -284,7 +283,7 @@ impl Model {
     /// The terminals in view, and how large they are there.
     #[must_use]
     pub fn terminals(&self) -> Vec<(InstanceId, TerminalSize)> {
-        if !self.has_ttys {
+        if !self.digest.has_ttys {
             return Vec::new();
         }
         let panes = self.panes();

@@ -299,9 +299,12 @@ impl Face {
     }
 
     fn take(&mut self, msg: Msg) {
-        let changes_nothing = matches!(msg, Msg::LogsGrew);
+        let grew = matches!(msg, Msg::LogsGrew);
+        let sampled = matches!(msg, Msg::Stats(_));
         let effects = update(&mut self.model, msg);
-        self.dirty |= !changes_nothing || !effects.is_empty();
+        // Lines that were not asked for, and what a stack that rests uses, change nothing.
+        let may_change = !grew && (!sampled || self.model.usage.changed);
+        self.dirty |= may_change || !effects.is_empty();
         self.queue.extend(effects);
     }
 

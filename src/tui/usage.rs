@@ -1,6 +1,6 @@
 //! What the units use, and what they used in the last minute.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::theme::Tone;
 use crate::domain::id::InstanceId;
@@ -33,6 +33,8 @@ pub struct Usage {
     pub total: Use,
     /// There was a sample.
     pub is_known: bool,
+    /// The last one told anything new.
+    pub changed: bool,
 }
 
 impl Usage {
@@ -41,40 +43,51 @@ impl Usage {
         self.units.get(&id)
     }
 
-    /// Takes a sample in; units that are not in it use nothing.
-    pub fn sampled(&mut self, stats: &StackStats) {
+    /// Takes a sample in; units that are not in it use nothing. Whether it changed anything.
+    pub fn sampled(&mut self, stats: &StackStats) -> bool {
         // A receiver begins with none.
         if stats.runs.is_empty() && !self.is_known {
-            return;
+            return false;
         }
-        self.is_known = true;
-        self.units.retain(|id, _| stats.of(*id).is_some());
+        let was_known = std::mem::replace(&mut self.is_known, true);
+        let there: BTreeSet<InstanceId> = stats.runs.iter().map(|run| run.instance).collect();
+        let before = self.units.len();
+        self.units.retain(|id, _| there.contains(id));
+        let mut changed = !was_known || self.units.len() != before;
         let mut total = Use::default();
         for run in &stats.runs {
             let unit = self.units.entry(run.instance).or_default();
+            changed |= (unit.cpu, unit.memory, unit.processes)
+                != (run.cpu_percent, run.memory, run.processes);
+            changed |= unit.memory_peak != run.memory_peak;
             unit.cpu = run.cpu_percent;
             unit.memory = run.memory;
             unit.memory_peak = run.memory_peak;
             unit.processes = run.processes;
-            keep(&mut unit.cpu_trail, run.cpu_percent.unwrap_or(0.0));
-            keep(&mut unit.memory_trail, run.memory as f64);
+            changed |= keep(&mut unit.cpu_trail, run.cpu_percent.unwrap_or(0.0));
+            changed |= keep(&mut unit.memory_trail, run.memory as f64);
             total.cpu = Some(total.cpu.unwrap_or(0.0) + run.cpu_percent.unwrap_or(0.0));
             total.memory += run.memory;
             total.processes += run.processes;
         }
         total.cpu_trail = std::mem::take(&mut self.total.cpu_trail);
         total.memory_trail = std::mem::take(&mut self.total.memory_trail);
-        keep(&mut total.cpu_trail, total.cpu.unwrap_or(0.0));
-        keep(&mut total.memory_trail, total.memory as f64);
+        changed |= keep(&mut total.cpu_trail, total.cpu.unwrap_or(0.0));
+        changed |= keep(&mut total.memory_trail, total.memory as f64);
         self.total = total;
+        changed
     }
 }
 
-fn keep(trail: &mut VecDeque<f64>, value: f64) {
-    if trail.len() >= KEPT {
+/// Whether the trail looks otherwise with the value.
+fn keep(trail: &mut VecDeque<f64>, value: f64) -> bool {
+    let is_full = trail.len() >= KEPT;
+    if is_full {
         trail.pop_front();
     }
     trail.push_back(value);
+    // One that stands still is all of one value.
+    !is_full || trail.iter().any(|other| *other != value)
 }
 
 /// The last values as a line of bars; the highest of them, or `full`, is a whole bar.
@@ -145,6 +158,29 @@ pub fn memory_tone(memory: u64, limit: Option<u64>) -> Tone {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sample_of_a_stack_that_rests_changes_nothing() {
+        let stats = |cpu| {
+            serde_json::from_value(serde_json::json!({
+                "at": "1s", "runs": [{
+                    "instance": 1, "name": "a", "attempt": 1, "cpu_time": "1s",
+                    "cpu_percent": cpu, "memory": 5, "memory_peak": 5, "processes": 1,
+                }],
+            }))
+            .unwrap()
+        };
+        let mut usage = Usage::default();
+        for _ in 0..=KEPT {
+            assert!(usage.sampled(&stats(0.5)));
+            assert!(usage.sampled(&stats(0.0)));
+        }
+        for _ in 0..KEPT {
+            usage.sampled(&stats(0.0));
+        }
+        assert!(!usage.sampled(&stats(0.0)));
+        assert!(usage.sampled(&stats(0.1)));
+    }
 
     #[test]
     fn figures_are_short() {

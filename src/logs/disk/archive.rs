@@ -26,6 +26,14 @@ use crate::logs::{LogSource, Selection};
 /// How often a reader of a run that goes on looks for more.
 const LOOK: Duration = Duration::from_millis(40);
 
+/// How often once nothing has come for [`QUIET`] looks: whoever watches an idle stack pays
+/// for each of them.
+const REST: Duration = Duration::from_millis(100);
+const QUIET: u32 = 25;
+
+/// So many looks at the length come to one at whether the run goes on, which costs more.
+const LOOKS: u32 = 4;
+
 /// A run on disk, which may go on meanwhile.
 #[derive(Debug)]
 pub struct Archive {
@@ -95,9 +103,16 @@ impl Archive {
 
     /// Wakes readers as the run goes on. Ends with the run, when all of it can be read.
     pub async fn watch(self: Arc<Self>) {
+        let mut quiet = 0;
         while self.is_live() {
-            self.refresh();
-            tokio::time::sleep(LOOK).await;
+            let seen = lock(&self.state).seen;
+            let grew = seen != Some(self.published());
+            if grew || quiet % LOOKS == 0 {
+                self.refresh();
+            }
+            quiet = if grew { 0 } else { quiet + 1 };
+            let pause = if quiet > QUIET { REST } else { LOOK };
+            tokio::time::sleep(pause).await;
         }
     }
 

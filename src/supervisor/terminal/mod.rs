@@ -10,6 +10,7 @@
 //! do.
 
 mod alternate;
+mod emulator;
 pub(super) mod pump;
 mod screen;
 
@@ -22,6 +23,7 @@ use tokio::sync::mpsc;
 
 use crate::domain::id::InstanceId;
 use crate::domain::terminal::{TerminalDenial, TerminalSize};
+pub use emulator::Emulator;
 use screen::Screen;
 pub use screen::{TerminalEvent, TerminalStream};
 

@@ -6,13 +6,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::watch;
 use vt100::capture::BasicFormattedCaptureRange as Rows;
 
+use super::emulator::Emulator;
 use crate::domain::terminal::TerminalSize;
 
 /// What a watcher is told.
@@ -28,9 +28,6 @@ pub enum TerminalEvent {
 /// How much output is kept for watchers, in bytes.
 const KEPT: usize = 256 * 1024;
 
-/// How many lines that have left the screen are kept.
-const SCROLLBACK: usize = 1000;
-
 /// The screen of one instance.
 pub(in crate::supervisor) struct Screen {
     state: Mutex<State>,
@@ -39,7 +36,7 @@ pub(in crate::supervisor) struct Screen {
 }
 
 struct State {
-    parser: vt100::Parser,
+    emulator: Emulator,
     size: TerminalSize,
     /// Goes up when what came before tells no longer what is shown.
     generation: u64,
@@ -59,7 +56,7 @@ impl Default for Screen {
     fn default() -> Self {
         let size = TerminalSize::DEFAULT;
         let state = State {
-            parser: parser(size),
+            emulator: Emulator::new(size),
             size,
             generation: 0,
             kept: VecDeque::new(),
@@ -78,7 +75,7 @@ impl Screen {
     /// Draws what the unit has written.
     pub(in crate::supervisor) fn feed(&self, bytes: &[u8]) {
         let mut state = self.lock();
-        state.parser.process(bytes);
+        state.emulator.process(bytes);
         state.length += bytes.len();
         state.kept.push_back(Bytes::copy_from_slice(bytes));
         while state.length > KEPT {
@@ -96,7 +93,7 @@ impl Screen {
     pub(in crate::supervisor) fn begin(&self) -> TerminalSize {
         let mut state = self.lock();
         let size = state.size;
-        state.parser = parser(size);
+        state.emulator = Emulator::new(size);
         state.generation += 1;
         drop(state);
         self.wake.send_replace(());
@@ -115,8 +112,7 @@ impl Screen {
             return;
         }
         state.size = size;
-        let (rows, columns) = parts(size);
-        state.parser.set_size(rows, columns);
+        state.emulator.set_size(size);
         state.generation += 1;
         drop(state);
         self.size.send_replace(size);
@@ -128,37 +124,14 @@ impl Screen {
     }
 }
 
-fn parser(size: TerminalSize) -> vt100::Parser {
-    let (rows, columns) = parts(size);
-    vt100::Parser::new(rows, columns, SCROLLBACK)
-}
-
-fn parts(size: TerminalSize) -> (NonZeroU16, NonZeroU16) {
-    let at_least_one = |number| NonZeroU16::new(number).unwrap_or(NonZeroU16::MIN);
-    (at_least_one(size.rows), at_least_one(size.columns))
-}
-
 impl State {
     fn end(&self) -> u64 {
         self.before + self.length as u64
     }
 
     /// What draws the terminal anew.
-    fn drawn(&self) -> Bytes {
-        let screen = self.parser.screen();
-        let mut text = String::new();
-        if screen.alternate_screen() {
-            text.push_str("\x1b[?1049h");
-        } else if screen.scrollback_len() > 0 {
-            let mut rows = String::new();
-            let mut begin = vt100::capture::BasicFormattedCaptureState::new();
-            // Writing to a string cannot fail.
-            let _ = screen.write_contents_formatted_basic(&mut rows, Rows::Full(&mut begin));
-            text.push_str(&rows.replace('\n', "\r\n"));
-            text.push_str("\x1b[m");
-        }
-        text.push_str(&screen.state_formatted());
-        text.into()
+    fn drawn(&mut self) -> Bytes {
+        self.emulator.read(drawn)
     }
 
     fn since(&self, place: u64) -> Bytes {
@@ -174,6 +147,22 @@ impl State {
         }
         bytes.freeze()
     }
+}
+
+fn drawn(screen: &vt100::Screen) -> Bytes {
+    let mut text = String::new();
+    if screen.alternate_screen() {
+        text.push_str("\x1b[?1049h");
+    } else if screen.scrollback_len() > 0 {
+        let mut rows = String::new();
+        let mut begin = vt100::capture::BasicFormattedCaptureState::new();
+        // Writing to a string cannot fail.
+        let _ = screen.write_contents_formatted_basic(&mut rows, Rows::Full(&mut begin));
+        text.push_str(&rows.replace('\n', "\r\n"));
+        text.push_str("\x1b[m");
+    }
+    text.push_str(&screen.state_formatted());
+    text.into()
 }
 
 /// What one watcher has seen.
@@ -218,8 +207,8 @@ impl TerminalStream {
 
     /// The next event, if it is there.
     pub fn try_next(&mut self) -> Option<TerminalEvent> {
-        let state = self.screen.lock();
-        let on_alternate = state.parser.screen().alternate_screen();
+        let mut state = self.screen.lock();
+        let on_alternate = state.emulator.screen().alternate_screen();
         let whole = match self.seen {
             None => true,
             Some(seen) => {
@@ -250,19 +239,21 @@ impl TerminalStream {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn shown(parser: &vt100::Parser) -> String {
+    fn shown(parser: &Emulator) -> String {
         parser.screen().contents()
     }
 
     /// A face: draws what it is told.
-    fn follow(stream: &mut TerminalStream, face: &mut vt100::Parser) -> usize {
+    fn follow(stream: &mut TerminalStream, face: &mut Emulator) -> usize {
         let mut anew = 0;
         while let Some(event) = stream.try_next() {
             match event {
                 TerminalEvent::Screen { size, bytes } => {
-                    *face = parser(size);
+                    *face = Emulator::new(size);
                     face.process(&bytes);
                     anew += 1;
                 }
@@ -272,18 +263,49 @@ mod tests {
         anew
     }
 
+    /// Something that a program may write.
+    fn written() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "(日|🏳️‍🌈|❤\u{fe0f}|e\u{301}|\u{200b}|\u{202e}|x|\r|\n|\u{8}|\t){1,12}",
+            "\u{1b}\\[[0-9;?]{0,6}[A-Za-z@]",
+            "\u{1b}[78cDEM=>]",
+            "\\PC{1,8}",
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn nothing_that_is_written_breaks_it(
+            steps in prop::collection::vec((written(), prop::option::weighted(0.2, (0u16..6, 0u16..9))), 0..40),
+        ) {
+            let screen = Arc::new(Screen::default());
+            let mut stream = TerminalStream::new(Arc::clone(&screen));
+            let mut face = Emulator::new(TerminalSize::DEFAULT);
+            screen.resize(TerminalSize::new(3, 5));
+            for (text, size) in steps {
+                screen.feed(text.as_bytes());
+                if let Some((rows, columns)) = size {
+                    screen.resize(TerminalSize::new(rows, columns));
+                }
+                follow(&mut stream, &mut face);
+            }
+        }
+    }
+
     #[test]
     fn whoever_comes_when_sees_the_same() {
         let screen = Arc::new(Screen::default());
         let mut early = TerminalStream::new(Arc::clone(&screen));
-        let mut face = parser(TerminalSize::DEFAULT);
+        let mut face = Emulator::new(TerminalSize::DEFAULT);
         assert_eq!(follow(&mut early, &mut face), 1);
         for line in 0..40 {
             screen.feed(format!("\x1b[3{}mline {line}\x1b[m\r\n", line % 8).as_bytes());
         }
         screen.feed(b"\x1b[2;3Hhere");
         assert_eq!(follow(&mut early, &mut face), 0);
-        let mut late = parser(TerminalSize::DEFAULT);
+        let mut late = Emulator::new(TerminalSize::DEFAULT);
         assert_eq!(
             follow(&mut TerminalStream::new(Arc::clone(&screen)), &mut late),
             1
@@ -296,7 +318,7 @@ mod tests {
         );
         // Also what has left the screen.
         for parser in [&mut face, &mut late] {
-            parser.screen_mut().set_scrollback(5);
+            parser.set_scrollback(5);
         }
         assert!(shown(&face).contains("line 12"), "{}", shown(&face));
         assert_eq!(shown(&face), shown(&late));
@@ -306,7 +328,7 @@ mod tests {
     fn a_slow_one_is_given_the_screen_instead_of_all_that_came() {
         let screen = Arc::new(Screen::default());
         let mut slow = TerminalStream::new(Arc::clone(&screen));
-        let mut face = parser(TerminalSize::DEFAULT);
+        let mut face = Emulator::new(TerminalSize::DEFAULT);
         follow(&mut slow, &mut face);
         for _ in 0..KEPT / 1000 + 10 {
             screen.feed(&[b'x'; 1000]);
@@ -321,7 +343,7 @@ mod tests {
     fn another_size_and_another_run_begin_anew() {
         let screen = Arc::new(Screen::default());
         let mut stream = TerminalStream::new(Arc::clone(&screen));
-        let mut face = parser(TerminalSize::DEFAULT);
+        let mut face = Emulator::new(TerminalSize::DEFAULT);
         screen.feed(b"before");
         follow(&mut stream, &mut face);
         screen.resize(TerminalSize::new(5, 20));
@@ -340,7 +362,7 @@ mod tests {
         let screen = Arc::new(Screen::default());
         screen.feed(b"usual\x1b[?1049h\x1b[Hpager");
         let mut stream = TerminalStream::new(Arc::clone(&screen));
-        let mut face = parser(TerminalSize::DEFAULT);
+        let mut face = Emulator::new(TerminalSize::DEFAULT);
         assert_eq!(follow(&mut stream, &mut face), 1);
         assert!(face.screen().alternate_screen());
         assert_eq!(shown(&face), "pager");

@@ -13,22 +13,18 @@ pub mod bring;
 mod keys;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU16;
 
 use bytes::Bytes;
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::msg::Effect;
-use crate::control::TerminalEvent;
+use crate::control::{Emulator, TerminalEvent};
 use crate::domain::id::InstanceId;
 use crate::domain::terminal::TerminalSize;
 
-/// Lines that have left the screen and can be scrolled to.
-const SCROLLBACK: usize = 1000;
-
 /// One terminal.
 pub struct Tty {
-    parser: vt100::Parser,
+    emulator: Emulator,
     /// What this face asked for last.
     asked: Option<TerminalSize>,
     /// What it is, as far as this face was told.
@@ -46,27 +42,18 @@ impl std::fmt::Debug for Tty {
 impl Default for Tty {
     fn default() -> Self {
         Self {
-            parser: parser(TerminalSize::DEFAULT),
+            emulator: Emulator::new(TerminalSize::DEFAULT),
             asked: None,
             size: None,
         }
     }
 }
 
-fn parser(size: TerminalSize) -> vt100::Parser {
-    let at_least_one = |number| NonZeroU16::new(number).unwrap_or(NonZeroU16::MIN);
-    vt100::Parser::new(
-        at_least_one(size.rows),
-        at_least_one(size.columns),
-        SCROLLBACK,
-    )
-}
-
 impl Tty {
     /// `None` until the first of it has come.
     #[must_use]
     pub fn screen(&self) -> Option<&vt100::Screen> {
-        self.size.map(|_| self.parser.screen())
+        self.size.map(|_| self.emulator.screen())
     }
 
     #[must_use]
@@ -74,33 +61,38 @@ impl Tty {
         self.size
     }
 
+    /// What is in view, as text.
+    #[must_use]
+    pub fn text(&mut self) -> String {
+        self.emulator.read(vt100::Screen::contents)
+    }
+
     /// Lines that it is scrolled back by.
     #[must_use]
     pub fn scrolled(&self) -> usize {
-        self.parser.screen().scrollback()
+        self.emulator.screen().scrollback()
     }
 
     /// Scrolls by lines, up if negative.
     pub fn scroll(&mut self, lines: isize) {
-        let screen = self.parser.screen_mut();
-        let to = screen
-            .scrollback()
+        let to = self
+            .scrolled()
             .saturating_add_signed(lines.saturating_neg());
-        screen.set_scrollback(to);
+        self.scroll_to(to);
     }
 
     pub fn scroll_to(&mut self, lines: usize) {
-        self.parser.screen_mut().set_scrollback(lines);
+        self.emulator.set_scrollback(lines);
     }
 
     fn take(&mut self, event: &TerminalEvent) {
         match event {
             TerminalEvent::Screen { size, bytes } => {
-                self.parser = parser(*size);
+                self.emulator = Emulator::new(*size);
                 self.size = Some(*size);
-                self.parser.process(bytes);
+                self.emulator.process(bytes);
             }
-            TerminalEvent::Output(bytes) => self.parser.process(bytes),
+            TerminalEvent::Output(bytes) => self.emulator.process(bytes),
         }
     }
 }
@@ -335,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_pane_that_is_too_small_shows_where_the_cursor_is() {
-        let mut parser = parser(TerminalSize::new(24, 80));
+        let mut parser = Emulator::new(TerminalSize::new(24, 80));
         assert_eq!(window(parser.screen(), 10, 40), (0, 0));
         parser.process(b"\x1b[24;80H");
         assert_eq!(window(parser.screen(), 10, 40), (14, 40));

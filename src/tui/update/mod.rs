@@ -34,11 +34,12 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Snapshot(snapshot) => {
             model.now = model.now.max(snapshot.at);
             model.snapshot = snapshot;
+            model.digest.take(&model.snapshot, model.plan.as_ref());
             model.history.meet(&model.snapshot, false);
             failures(model, &mut effects);
         }
         Msg::Stats(stats) => {
-            model.usage.sampled(&stats);
+            model.usage.changed = model.usage.sampled(&stats);
             model.known.look(&mut effects);
         }
         Msg::Held(held) => model.mechanism = Some(held.mechanism),
@@ -157,7 +158,7 @@ fn each_log(model: &mut Model, mut tell: impl FnMut(&mut LogPane)) {
 
 /// Asks for the last words of what has failed since.
 fn failures(model: &mut Model, effects: &mut Vec<Effect>) {
-    for unit in model.snapshot.units.iter().filter(|unit| is_failing(unit)) {
+    for unit in model.failing() {
         let run = (unit.id, unit.attempt);
         if unit.attempt.0 > 0 && !model.tails.contains_key(&run) {
             effects.push(Effect::Tail(unit.id, TAIL));

@@ -77,10 +77,7 @@ pub(super) fn act(model: &mut Model, action: Action, effects: &mut Vec<Effect>) 
         Action::LogLast | Action::Follow => tty.scroll_to(0),
         Action::LogJump => begin(model),
         Action::Copy => {
-            let text = tty
-                .screen()
-                .map(vt100::Screen::contents)
-                .unwrap_or_default();
+            let text = tty.text();
             if text.trim().is_empty() {
                 model.say("there is nothing to copy", Tone::Warning);
             } else {

@@ -78,8 +78,7 @@ pub(super) fn header(model: &Model, area: Rect, buffer: &mut Buffer) {
         end = right(buffer, x + 26, y, end, &text, theme.bar);
     }
     for (state, word) in COUNTED {
-        let units = model.snapshot.units.iter();
-        let count = units.filter(|unit| State::of(unit) == state).count();
+        let count = model.digest.count(state);
         if count == 0 {
             continue;
         }
@@ -105,7 +104,7 @@ pub(super) fn alarm(model: &Model, area: Rect, buffer: &mut Buffer) {
     };
     let theme = &model.theme;
     buffer.set_style(area, theme.alarm);
-    let more = match model.failing().len() {
+    let more = match model.digest.failing.len() {
         0 | 1 => String::new(),
         n => format!("  (and {} more)", n - 1),
     };

@@ -26,12 +26,7 @@ pub(super) fn timeline(model: &Model, area: Rect, buffer: &mut Buffer) {
     let theme = &model.theme;
     let end = span(model);
     let critical = critical(model);
-    let names = model
-        .snapshot
-        .units
-        .iter()
-        .map(|unit| fit::width(unit.name.as_str()));
-    let name = u16::try_from(names.max().unwrap_or(4))
+    let name = u16::try_from(model.digest.widest_name)
         .unwrap_or(u16::MAX)
         .clamp(4, (area.width / 4).max(4));
     let x = area.x + 5 + name;

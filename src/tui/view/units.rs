@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use super::{clipped, put, right};
 use crate::domain::phase::PhaseName;
 use crate::domain::snapshot::UnitView;
-use crate::domain::spec::Port;
+use crate::tui::digest::ports;
 use crate::tui::fit;
 use crate::tui::history::State;
 use crate::tui::model::{Focus, Model};
@@ -34,12 +34,7 @@ struct Columns {
 const LEAD: u16 = 4;
 
 fn columns(model: &Model, width: u16) -> Columns {
-    let names = model
-        .snapshot
-        .units
-        .iter()
-        .map(|unit| fit::width(unit.name.as_str()));
-    let longest = u16::try_from(names.max().unwrap_or(4)).unwrap_or(u16::MAX);
+    let longest = u16::try_from(model.digest.widest_name).unwrap_or(u16::MAX);
     let name = longest.max(4).min((width / 3).clamp(8, 30));
     let mut columns = Columns {
         name,
@@ -59,20 +54,14 @@ fn columns(model: &Model, width: u16) -> Columns {
         columns.cpu = take(5, 18);
         columns.memory = take(5, 18);
     }
-    if model.snapshot.units.iter().any(|unit| unit.restarts > 0) {
+    if model.digest.has_restarts {
         columns.restarts = take(3, 22);
     }
     if model.usage.is_known {
         columns.processes = take(4, 24);
         columns.spark = take(8, 34);
     }
-    let ports = model
-        .snapshot
-        .units
-        .iter()
-        .map(|unit| fit::width(&ports(model, unit)))
-        .max();
-    match u16::try_from(ports.unwrap_or(0)).unwrap_or(0) {
+    match u16::try_from(model.digest.widest_ports).unwrap_or(0) {
         0 => {}
         wide => columns.ports = take(wide.clamp(5, 12), 28),
     }
@@ -82,25 +71,6 @@ fn columns(model: &Model, width: u16) -> Columns {
     }
     columns.status = left;
     columns
-}
-
-/// The ports that the file fixes, or that were picked for its unit: further instances have
-/// others.
-fn ports(model: &Model, unit: &UnitView) -> String {
-    let Some(spec) = model
-        .plan
-        .as_ref()
-        .and_then(|plan| plan.get(unit.unit.as_str()))
-    else {
-        return String::new();
-    };
-    let is_first = spec.instance_names().next().as_ref() == Some(&unit.name);
-    let known = spec.ports.values().filter_map(|port| match port {
-        Port::Fixed(number) => Some(number),
-        Port::Auto(picked) => picked.as_ref().filter(|_| is_first),
-    });
-    let known: Vec<String> = known.map(|number| format!(":{number}")).collect();
-    known.join(" ")
 }
 
 /// In bytes, as the file has it.
@@ -346,7 +316,7 @@ fn unit(model: &Model, unit: &UnitView, columns: Columns, area: Rect, buffer: &m
         theme.dim,
     );
     if columns.ports > 0 {
-        column(columns.ports, &ports(model, unit), theme.info);
+        column(columns.ports, &ports(model.plan.as_ref(), unit), theme.info);
     }
     if let Some(last) = history.and_then(|history| history.last()) {
         let ago = words::age(model.now.since(last.at));
