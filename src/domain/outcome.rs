@@ -203,6 +203,9 @@ pub enum Skip {
         name: UnitName,
         /// Why it cannot.
         reason: String,
+        /// What that goes back to, if it was skipped itself: `db failed (exit code 1)`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
     },
     /// `timeouts.wait` has passed; the dependencies it waited for, with their attempts
     /// then, so that a new run of one is told from the old.
@@ -352,10 +355,35 @@ impl fmt::Display for Failure {
     }
 }
 
+impl Skip {
+    /// What a skip of dependents goes back to, by way of this one.
+    #[must_use]
+    pub fn root(&self) -> String {
+        match self {
+            Self::Dependency {
+                because: Some(root),
+                ..
+            } => root.clone(),
+            Self::Dependency { because: None, .. } | Self::WaitTimeout { .. } => self.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Dependency { name, reason, .. } => write!(f, "{name} {reason}"),
+            Self::Dependency {
+                name,
+                reason,
+                because,
+                ..
+            } => {
+                write!(f, "{name} {reason}")?;
+                match because {
+                    Some(root) => write!(f, ", as {root}"),
+                    None => Ok(()),
+                }
+            }
             Self::WaitTimeout { limit, names, .. } => {
                 write!(f, "waited {} for ", short_duration(*limit))?;
                 if names.is_empty() {

@@ -84,6 +84,16 @@ fn two_copies_of_the_shop_run_side_by_side() {
     for port in [first, second] {
         assert!(get(port).contains("<li>tea: 100</li>"));
     }
+    for command in ["ps", "stats"] {
+        let shown = one.pk([command]).stdout();
+        let row = shown.lines().find(|row| row.starts_with("web ")).unwrap();
+        assert!(row.contains(&first.to_string()), "{shown}");
+        let listed = one.pk([command, "--output", "json", "web"]).stdout();
+        let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+        let rows = if command == "ps" { "units" } else { "runs" };
+        let listening = &listed[rows][0]["listening"][0];
+        assert_eq!(listening["port"].as_u64(), Some(first.into()), "{listed}");
+    }
     // A reload that changes nothing picks nothing anew.
     one.pk(["reload"])
         .assert_code(0)

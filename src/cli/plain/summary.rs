@@ -223,6 +223,7 @@ mod tests {
             on: InstanceId(0),
             name: "api".into(),
             reason: "failed (exit code 3)".into(),
+            because: None,
         });
         let snapshot = snapshot(vec![
             view("db", Some(Outcome::Stopped)),

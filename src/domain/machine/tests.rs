@@ -185,6 +185,7 @@ fn skip() -> Skip {
         on: InstanceId(9),
         name: UnitName::from("db"),
         reason: "failed".into(),
+        because: None,
     }
 }
 
