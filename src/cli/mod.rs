@@ -16,6 +16,7 @@ pub mod exit;
 pub mod plain;
 pub mod style;
 
+mod compat;
 mod convert;
 mod dashboard;
 mod doctor;

@@ -158,6 +158,7 @@ async fn live(
         seed: seed(),
     });
     let mut port = LocalPort::new(handle.clone(), logs);
+    let sources = stack.files.clone();
     if let Some(files) = stack.files {
         port = port.reloading(Arc::clone(&files) as Arc<_>, plan);
         if stack.follows_files {
@@ -165,6 +166,13 @@ async fn live(
         }
     }
     let port = Arc::new(port);
+    let answering = match (stack.api_door, sources) {
+        (Some(door), Some(sources)) => Some(
+            control::serve_api(door, sources, record.clone(), port.clone())
+                .map_err(|error| cannot_run("its API", &error))?,
+        ),
+        (Some(_) | None, _) => None,
+    };
     let serving = control::serve_faces(stack.session, stack.door, faces, record, port.clone())
         .map_err(|error| cannot_run("its server", &error))?;
     leased.say(&began);
@@ -173,6 +181,9 @@ async fn live(
         () = panic_if_told("supervisor") => false,
     };
     serving.finish();
+    if let Some(answering) = answering {
+        answering.finish();
+    }
     Ok(ended)
 }
 

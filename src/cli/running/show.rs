@@ -65,16 +65,13 @@ pub fn ps(place: &Place, ps: &Ps, output: &Output) -> End {
 }
 
 /// Shows the units of the running stack in another way.
-pub fn with_units(place: &Place, output: &Output, show: impl FnOnce(&[&UnitView]) -> End) -> End {
+pub fn with_state(place: &Place, output: &Output, show: impl FnOnce(&Found, &State) -> End) -> End {
     let found = match reach::found(place, output) {
         Ok(found) => found,
         Err(end) => return end,
     };
     match reach::block_on(output, reach::state(&found, output)) {
-        Ok(state) => {
-            let units: Vec<&UnitView> = state.snapshot.units.iter().map(|unit| &**unit).collect();
-            show(&units)
-        }
+        Ok(state) => show(&found, &state),
         Err(end) => end,
     }
 }
