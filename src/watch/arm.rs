@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::WatchError;
-use super::contents::Contents;
+use super::contents::{Contents, Times};
 use super::ignoring::Rule;
+use super::looker::{Looker, Seen};
 use super::places::{Interest, Places, Who};
 use super::silent::silent;
 use super::walk::{Visitor, walk};
@@ -28,13 +29,11 @@ pub(super) enum Before {
 }
 
 /// Notes what a walk comes by.
-struct Arming<'a> {
+struct Arming<'a, 'scope, 'env> {
     who: Who,
-    before: Before,
     /// `None`: it is looked at every now and then.
     places: Option<&'a mut Places>,
-    contents: &'a mut Contents,
-    found: Found,
+    looker: Looker<'scope, 'env>,
     unreadable: Vec<(PathBuf, String)>,
     no_watch_left: bool,
     /// Where the walk began, and whether that was gone.
@@ -42,7 +41,7 @@ struct Arming<'a> {
     gone: bool,
 }
 
-impl Visitor for Arming<'_> {
+impl Visitor for Arming<'_, '_, '_> {
     fn folder(&mut self, path: &Path) -> bool {
         let Some(places) = &mut self.places else {
             return true;
@@ -66,7 +65,7 @@ impl Visitor for Arming<'_> {
         if is_link && let Some(places) = &mut self.places {
             follow_file(places, self.who, path);
         }
-        self.found.look(self.contents, path, self.before);
+        self.looker.add(path.to_owned());
     }
 
     fn ignored(&mut self, _path: &Path, _rule: Rule) {}
@@ -86,19 +85,19 @@ struct Found {
 }
 
 impl Found {
-    fn look(&mut self, contents: &mut Contents, path: &Path, before: Before) {
+    fn look(&mut self, contents: &mut Contents, (path, seen): Seen, before: Before) {
         let touched = match before {
             Before::Now(since) => {
-                if contents.is_known_since(path, since) {
-                    self.changed.push(path.to_owned());
+                if contents.is_known_since(&path, since) {
+                    self.changed.push(path.clone());
                 }
-                contents.arm(path, since)
+                contents.arm(&path, seen, since)
             }
-            Before::Hidden(since) => contents.arm(path, since),
-            Before::Known => contents.seems_changed(path),
+            Before::Hidden(since) => contents.arm(&path, seen, since),
+            Before::Known => contents.seems_other(&path, seen),
         };
         if touched {
-            self.touched.push(path.to_owned());
+            self.touched.push(path);
         }
     }
 }
@@ -175,7 +174,8 @@ impl Eye {
             Ok(metadata) if metadata.is_dir() => self.scan(who, root, before),
             Ok(_) => {
                 let mut found = Found::default();
-                found.look(&mut self.contents, root, before);
+                let seen = (root.to_owned(), Times::of(root));
+                found.look(&mut self.contents, seen, before);
                 self.take_found(who, found);
                 false
             }
@@ -203,25 +203,31 @@ impl Eye {
             return false;
         };
         let polled = unit.polled.contains_key(&who.pattern);
-        let mut arming = Arming {
-            who,
-            before,
-            places: self.places.as_mut().filter(|_| !polled),
-            contents: &mut self.contents,
-            found: Found::default(),
-            unreadable: Vec::new(),
-            no_watch_left: false,
-            start,
-            gone: false,
-        };
-        walk(&mut self.ignoring, &unit.own, pattern, start, &mut arming);
-        let Arming {
-            found,
-            unreadable,
-            no_watch_left,
-            gone,
-            ..
-        } = arming;
+        let (places, ignoring) = (&mut self.places, &mut self.ignoring);
+        let (seen, unreadable, no_watch_left, gone) = std::thread::scope(|scope| {
+            let mut arming = Arming {
+                who,
+                places: places.as_mut().filter(|_| !polled),
+                looker: Looker::new(scope),
+                unreadable: Vec::new(),
+                no_watch_left: false,
+                start,
+                gone: false,
+            };
+            walk(ignoring, &unit.own, pattern, start, &mut arming);
+            let Arming {
+                looker,
+                unreadable,
+                no_watch_left,
+                gone,
+                ..
+            } = arming;
+            (looker.finish(), unreadable, no_watch_left, gone)
+        });
+        let mut found = Found::default();
+        for seen in seen {
+            found.look(&mut self.contents, seen, before);
+        }
         self.take_found(who, found);
         self.tell_unreadable(who, &unreadable);
         if no_watch_left {

@@ -88,6 +88,22 @@ struct Known {
     fresh: bool,
 }
 
+/// The times of a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    stamp: Stamp,
+    fresh: bool,
+}
+
+impl Times {
+    /// As they are now. `None`: there is no file.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let stamp = stamp(path)?;
+        let fresh = stamp.is_fresh();
+        Some(Self { stamp, fresh })
+    }
+}
+
 /// What was seen of a file.
 #[derive(Debug)]
 pub(super) struct Look {
@@ -108,13 +124,13 @@ pub(super) struct Contents {
 }
 
 impl Contents {
-    /// Takes a file as it is now for what was there before, unless that is known. `true`: it
-    /// may have been written after `since`, by [`file_time`], or since it was known.
-    pub(super) fn arm(&mut self, path: &Path, since: SystemTime) -> bool {
+    /// Takes a file as it was just seen for what was there before, unless that is known. `true`:
+    /// it may have been written after `since`, by [`file_time`], or since it was known.
+    pub(super) fn arm(&mut self, path: &Path, seen: Option<Times>, since: SystemTime) -> bool {
         if self.files.contains_key(path.as_os_str()) {
-            return self.seems_changed(path);
+            return self.seems_other(path, seen);
         }
-        let Some(stamp) = stamp(path) else {
+        let Some(Times { stamp, fresh }) = seen else {
             return false;
         };
         if stamp.changed_at() >= since {
@@ -125,7 +141,7 @@ impl Contents {
             Known {
                 stamp,
                 hash: None,
-                fresh: stamp.is_fresh(),
+                fresh,
             },
         );
         self.unhashed.push(path.to_owned());
@@ -142,9 +158,14 @@ impl Contents {
     /// Whether a look at its times says that it may have changed. A look alone changes
     /// nothing of what is known.
     pub(super) fn seems_changed(&self, path: &Path) -> bool {
-        match (self.files.get(path.as_os_str()), stamp(path)) {
+        self.seems_other(path, Times::of(path))
+    }
+
+    /// The same, by the times that were just seen.
+    pub(super) fn seems_other(&self, path: &Path, seen: Option<Times>) -> bool {
+        match (self.files.get(path.as_os_str()), seen) {
             (None, None) => false,
-            (Some(known), Some(stamp)) => known.stamp != stamp || known.fresh,
+            (Some(known), Some(seen)) => known.stamp != seen.stamp || known.fresh,
             (None, Some(_)) | (Some(_), None) => true,
         }
     }
@@ -279,7 +300,7 @@ mod tests {
         let path = folder.path().join("a");
         std::fs::write(&path, "one").unwrap();
         let mut contents = Contents::default();
-        assert!(!contents.arm(&path, SystemTime::now()));
+        assert!(!contents.arm(&path, Times::of(&path), SystemTime::now()));
         while contents.hash_some(Duration::from_secs(1), 1) {}
         let later = SystemTime::now() + Duration::from_secs(5);
         File::options()
@@ -307,7 +328,7 @@ mod tests {
         let path = folder.path().join("a");
         std::fs::write(&path, "0000").unwrap();
         let mut contents = Contents::default();
-        contents.arm(&path, SystemTime::now());
+        contents.arm(&path, Times::of(&path), SystemTime::now());
         while contents.hash_some(Duration::from_secs(1), 1) {}
         for n in 1..200 {
             std::fs::write(&path, format!("{n:04}")).unwrap();
@@ -321,7 +342,7 @@ mod tests {
         let (path, new) = (folder.path().join("a"), folder.path().join("b"));
         std::fs::write(&path, "one").unwrap();
         let mut contents = Contents::default();
-        contents.arm(&path, SystemTime::now());
+        contents.arm(&path, Times::of(&path), SystemTime::now());
         while contents.hash_some(Duration::from_secs(1), 1) {}
         std::fs::write(&new, "one").unwrap();
         std::fs::rename(&new, &path).unwrap();

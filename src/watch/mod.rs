@@ -29,6 +29,7 @@ mod glance;
 mod handle;
 mod ignoring;
 mod inotify;
+mod looker;
 mod places;
 mod scope;
 mod show;
