@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::contain::{self, Choice};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::compat::CompatApi;
 use super::listen::Listen;
 use super::running::args as running;
 use super::running::log_args;
@@ -166,6 +167,8 @@ pub struct Up {
     pub detached: bool,
     #[command(flatten)]
     pub listen: Listen,
+    #[command(flatten)]
+    pub compat: CompatApi,
     #[command(flatten)]
     pub foreign: Foreign,
     #[command(flatten)]

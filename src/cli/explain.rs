@@ -1,45 +1,87 @@
 //! `pk explain`: what a unit is, what it waits for and why, as the file has it.
 
+use serde::Serialize;
+
 use super::args::Place;
 use super::exit::End;
 use super::output::Output;
 use super::plain::waits;
+use super::running::args::Form;
+use super::running::show;
 use super::wrap::wrap;
 use super::{stack, words};
 use crate::config::{self, suggest};
 use crate::domain::event::ProbeRole;
+use crate::domain::id::UnitName;
 use crate::domain::known::Known;
 use crate::domain::plan::Plan;
 use crate::domain::secret::masked;
 use crate::domain::spec::{Lifetime, UnitKind, UnitSpec};
 use crate::domain::text::format_duration;
 
-pub fn explain(place: &Place, unit: Option<&str>, output: &Output) -> End {
+pub fn explain(place: &Place, unit: Option<&str>, form: Form, output: &Output) -> End {
     let loaded = match stack::load(place, output) {
         Ok(loaded) => loaded,
         Err(end) => return end,
     };
     let plan = &loaded.plan;
     let known = config::known_secrets(plan);
-    let Some(name) = unit else {
-        let all: Vec<String> = plan.units().iter().map(|spec| render(spec, plan)).collect();
-        return output.print(&known.mask(&all.join("\n")));
+    let specs: Vec<&UnitSpec> = match unit {
+        None => plan.units().iter().map(|spec| &**spec).collect(),
+        Some(name) => match plan.get(name) {
+            Some(spec) => vec![spec],
+            None => {
+                let names = plan.units().iter().map(|unit| unit.name.as_str());
+                let help = suggest::did_you_mean(name, names);
+                output.error(&format!("no unit is named `{name}`"), help.as_deref());
+                return End::Usage;
+            }
+        },
     };
-    match plan.get(name) {
-        Some(spec) => output.print(&known.mask(&render(spec, plan))),
-        None => {
-            let names = plan.units().iter().map(|unit| unit.name.as_str());
-            let help = suggest::did_you_mean(name, names);
-            output.error(&format!("no unit is named `{name}`"), help.as_deref());
-            End::Usage
-        }
+    if form == Form::Text {
+        let pages: Vec<String> = specs.iter().map(|spec| render(spec, plan)).collect();
+        return output.print(&known.mask(&pages.join("\n")));
     }
+    let lines = |spec| {
+        let lines = page(spec, plan).lines();
+        let masked = lines.iter().map(|line| known.mask(line).into_owned());
+        masked.collect()
+    };
+    let explained: Vec<Explained<'_>> = specs
+        .iter()
+        .map(|spec| Explained {
+            unit: Named {
+                name: &spec.name,
+                kind: spec.kind,
+            },
+            explanation: lines(spec),
+        })
+        .collect();
+    show::json(&explained, output)
+}
+
+/// As of a running stack, but for what only one that runs has.
+#[derive(Serialize)]
+struct Explained<'a> {
+    unit: Named<'a>,
+    explanation: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Named<'a> {
+    name: &'a UnitName,
+    kind: UnitKind,
 }
 
 /// The page of one unit.
 #[must_use]
 pub fn render(spec: &UnitSpec, plan: &Plan) -> String {
-    let mut page = Page(format!("{}: {}\n", spec.name, kind(spec)));
+    let text = page(spec, plan).text();
+    Known::of([spec]).mask(&text).into_owned()
+}
+
+fn page(spec: &UnitSpec, plan: &Plan) -> Page {
+    let mut page = Page::new(format!("{}: {}\n", spec.name, kind(spec)));
     if let Some(description) = &spec.description {
         page.row("", description.trim());
     }
@@ -76,7 +118,7 @@ pub fn render(spec: &UnitSpec, plan: &Plan) -> String {
     if !needed_by.is_empty() {
         page.row("needed by", &needed_by.join(", "));
     }
-    Known::of([spec]).mask(&page.0).into_owned()
+    page
 }
 
 /// `a service`, `a task, not started by itself`.
@@ -160,28 +202,54 @@ fn dependents(spec: &UnitSpec, plan: &Plan) -> Vec<String> {
 /// The variables of a unit, secrets masked, as rows of such a page.
 #[must_use]
 pub fn environment(spec: &UnitSpec) -> Vec<String> {
-    let mut page = Page(String::new());
+    let mut page = Page::new(String::new());
     for (place, (name, value)) in spec.environment.resolved().into_iter().enumerate() {
         let heading = if place == 0 { "environment" } else { "" };
         page.row(heading, &format!("{name}={}", masked(name, value)));
     }
-    page.0.lines().map(str::to_owned).collect()
+    page.text().lines().map(str::to_owned).collect()
 }
 
-/// Rows of a heading and a text, wrapped at 80 columns.
-struct Page(String);
+/// What is to be said: a first line, and rows of a heading and a text.
+struct Page {
+    title: String,
+    rows: Vec<(&'static str, String)>,
+}
 
 impl Page {
-    fn row(&mut self, heading: &str, text: &str) {
+    fn new(title: String) -> Self {
+        Self {
+            title,
+            rows: Vec::new(),
+        }
+    }
+
+    /// Without a heading it goes on with the row before it.
+    fn row(&mut self, heading: &'static str, text: &str) {
+        self.rows.push((heading, text.to_owned()));
+    }
+
+    /// For people: in two columns, wrapped at 80.
+    fn text(&self) -> String {
         const INDENT: usize = 19;
         const WIDTH: usize = 80 - INDENT;
-        let lines = wrap(text, WIDTH);
-        for (place, line) in lines.iter().enumerate() {
-            let heading = if place == 0 { heading } else { "" };
-            let row = format!("  {heading:<15}  {line}");
-            self.0.push_str(row.trim_end());
-            self.0.push('\n');
+        let mut text = self.title.clone();
+        for (heading, row) in &self.rows {
+            for (place, line) in wrap(row, WIDTH).iter().enumerate() {
+                let heading = if place == 0 { heading } else { "" };
+                let row = format!("  {heading:<15}  {line}");
+                text.push_str(row.trim_end());
+                text.push('\n');
+            }
         }
+        text
+    }
+
+    /// For programs: a line a row, without the first.
+    fn lines(&self) -> Vec<String> {
+        let line = |(heading, text): &(&str, String)| format!("{heading} {text}");
+        let lines = self.rows.iter().map(line);
+        lines.map(|line| line.trim().to_owned()).collect()
     }
 }
 

@@ -26,6 +26,7 @@ pub fn meant(args: &args::Foreign) -> Foreign {
         namespaces: args.namespaces.clone(),
         strict: false,
         outputs: None,
+        replicas: BTreeMap::new(),
         formation: args.formation.iter().cloned().collect::<BTreeMap<_, _>>(),
     }
 }

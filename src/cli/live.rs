@@ -16,7 +16,7 @@ use super::launch::{self, Stack};
 use super::output::Output;
 use super::resolve::{self, Mistake, Wanted};
 use super::running::{self, join, takeover};
-use super::saved::Files;
+use super::saved::{Files, Said};
 use super::stack;
 use crate::config::foreign::Foreign;
 use crate::contain::Containment;
@@ -58,7 +58,8 @@ pub fn up_judged(
     };
     let name = stack.wanted.plan.name();
     let (foreign, ports) = (stack.foreign.clone(), Arc::clone(&stack.ports));
-    match Files::new(place, foreign, ports, stack.path.clone(), name) {
+    let said = std::mem::take(&mut stack.said);
+    match Files::new(place, foreign, ports, stack.path.clone(), name, said) {
         Ok(files) => stack.files = Some(Arc::new(files)),
         Err(message) => {
             output.error(&message, None);
@@ -70,6 +71,10 @@ pub fn up_judged(
         Ok((mut session, listener)) => {
             match args.listen.open(place, &mut session, output) {
                 Ok(door) => stack.door = door,
+                Err(end) => return end,
+            }
+            match args.compat.open(place, &mut session, output) {
+                Ok(door) => stack.api_door = door,
                 Err(end) => return end,
             }
             stack.session = Some((session, listener));
@@ -87,6 +92,12 @@ pub fn up_judged(
             }
             if args.listen.listen.is_some() {
                 let help = "`--listen` is for the `up` that starts it";
+                output.error(&refusal, Some(help));
+                return End::Denied;
+            }
+            if args.compat.is_asked() {
+                let help = "where it answers clients of process-compose is for the `up` that \
+                            starts it; `pk down` stops it";
                 output.error(&refusal, Some(help));
                 return End::Denied;
             }
@@ -125,9 +136,11 @@ pub fn up_judged(
             Err(end) => return end,
         }
     };
-    if let (Some(_), Some(said)) = (&dashboard, stack.listening()) {
+    if dashboard.is_some() {
         // The dashboard has no place for it.
-        output.note(&said);
+        for said in stack.listening() {
+            output.note(&said);
+        }
     }
     launch::foreground(stack, dashboard, output, |verdict, _| judge(verdict))
 }
@@ -180,6 +193,7 @@ fn prepare(
         .iter()
         .next()
         .map_or_else(PathBuf::new, |file| file.path().to_owned());
+    let said = Said::of(&loaded);
     let wanted = match resolve(Arc::new(loaded.plan)) {
         Ok(wanted) => wanted,
         Err(mistakes) => {
@@ -201,6 +215,8 @@ fn prepare(
         environment: forced_colors(output),
         session: None,
         door: None,
+        api_door: None,
+        said,
         files: None,
         follows_files: false,
         detached: false,

@@ -16,6 +16,7 @@ pub mod exit;
 pub mod plain;
 pub mod style;
 
+mod compat;
 mod convert;
 mod dashboard;
 mod doctor;
@@ -41,6 +42,7 @@ mod words;
 mod wrap;
 
 use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
 
 use clap::error::ContextKind;
@@ -50,7 +52,7 @@ use args::{Cli, Command};
 use exit::End;
 use output::Output;
 use running::act::Then;
-use running::args::{Awaited, Form};
+use running::args::Awaited;
 use running::{act, attach, events, exec, logs, mcp, reload, show, stats, timeline, wait, watch};
 
 use crate::domain::event::Command as Ask;
@@ -73,11 +75,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 error.remove(ContextKind::Suggested);
             }
             // Help goes to stdout and is fine, all else goes to stderr and is not.
-            let _ = error.print();
-            if error.use_stderr() {
-                End::Usage
-            } else {
-                End::Fine
+            match error.print() {
+                _ if error.use_stderr() => End::Usage,
+                Ok(()) => End::Fine,
+                Err(unwritten) if unwritten.kind() == io::ErrorKind::BrokenPipe => End::Fine,
+                Err(unwritten) => output.unwritten(&unwritten),
             }
         }
     };
@@ -110,13 +112,7 @@ fn run(cli: &Cli, output: &Output) -> End {
         Command::Config(config) => inspect::config(place, config.output, output),
         Command::Explain(args) => match running::find(place, output) {
             Ok(Some(found)) => show::explain(&found, args.unit.as_deref(), args.output, output),
-            Ok(None) if args.output == Form::Text => {
-                explain::explain(place, args.unit.as_deref(), output)
-            }
-            Ok(None) => {
-                output.error("no stack of this folder is running", None);
-                End::NotThere
-            }
+            Ok(None) => explain::explain(place, args.unit.as_deref(), args.output, output),
             Err(end) => end,
         },
         Command::Down(args) => act::down(place, args, output),

@@ -38,14 +38,15 @@ impl Output {
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Ok(()) => End::Fine,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => End::Fine,
-            Err(error) => {
-                self.error(
-                    &format!("cannot write to standard output: {}", reason(&error)),
-                    None,
-                );
-                End::Failed
-            }
+            Err(error) => self.unwritten(&error),
         }
+    }
+
+    /// What is on stdout is not all.
+    pub fn unwritten(&self, error: &io::Error) -> End {
+        let what = format!("cannot write to standard output: {}", reason(error));
+        self.error(&what, None);
+        End::Failed
     }
 
     /// How a stack is shown on stdout.

@@ -3,9 +3,9 @@
 //! This module owns what a reload reads: the same place, in the environment of the process
 //! that runs the stack. It must not change anything of the stack itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -14,9 +14,10 @@ use tokio::sync::watch;
 use super::args::Place;
 use super::inspect::plural;
 use super::stack;
-use crate::config::foreign::Foreign;
-use crate::config::{self, Diagnostic, Request, diagnostic};
-use crate::control::{BadFiles, LocalPort, Read, Reload};
+use crate::config::foreign::{Foreign, Format};
+use crate::config::{self, Diagnostic, Loaded, Request, diagnostic};
+use crate::control::{BadFiles, LocalPort, Read, Reload, ReloadAsk, Sources};
+use crate::domain::id::UnitName;
 use crate::supervisor::AutoPorts;
 
 /// How long no file may have been written until they are read: an editor saves in steps.
@@ -30,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Files {
     request: Request,
     /// What was said of a file of another tool.
-    foreign: Foreign,
+    foreign: Mutex<Foreign>,
     /// The main file.
     main: PathBuf,
     /// Of the stack.
@@ -39,6 +40,27 @@ pub struct Files {
     ports: Arc<AutoPorts>,
     /// All files that were read the last time, right or wrong.
     read: Mutex<BTreeSet<PathBuf>>,
+    /// What they said when they were right.
+    said: Mutex<Said>,
+}
+
+/// What files say beyond the plan.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    /// In the order in which they were read.
+    files: Vec<PathBuf>,
+    /// Of a process-compose file.
+    namespaces: BTreeMap<UnitName, Vec<String>>,
+}
+
+impl Said {
+    pub fn of(loaded: &Loaded) -> Self {
+        let files = loaded.sources.iter();
+        Self {
+            files: files.map(|file| file.path().to_owned()).collect(),
+            namespaces: loaded.namespaces.clone(),
+        }
+    }
 }
 
 impl Files {
@@ -50,10 +72,12 @@ impl Files {
         ports: Arc<AutoPorts>,
         main: PathBuf,
         name: &str,
+        said: Said,
     ) -> Result<Self, String> {
         Ok(Self {
             request: stack::request(place)?,
-            foreign,
+            foreign: Mutex::new(foreign),
+            said: Mutex::new(said),
             read: Mutex::new([main.clone()].into()),
             main,
             name: name.to_owned(),
@@ -76,8 +100,13 @@ impl Files {
 }
 
 impl Reload for Files {
-    fn read(&self) -> Result<Read, BadFiles> {
-        let loaded = match stack::load_to_run(&self.request, &self.foreign, &self.ports) {
+    fn read(&self, ask: &ReloadAsk) -> Result<Read, BadFiles> {
+        let mut foreign = lock(&self.foreign).clone();
+        let counts = ask.counts.iter();
+        foreign
+            .replicas
+            .extend(counts.map(|(name, count)| (name.clone(), *count)));
+        let loaded = match stack::load_to_run(&self.request, &foreign, &self.ports) {
             Ok(loaded) => loaded,
             Err(report) => {
                 self.remember(report.sources.iter());
@@ -112,11 +141,35 @@ impl Reload for Files {
         } else {
             diagnostic::render(&loaded.warnings, &loaded.sources, false)
         };
+        if loaded.format == Format::Native && !ask.counts.is_empty() {
+            return Err(other(
+                "in a file of pk, `replicas` say how many of a unit there are".to_owned(),
+            ));
+        }
+        if !ask.dry_run {
+            *lock(&self.said) = Said::of(&loaded);
+            *lock(&self.foreign) = foreign;
+        }
         Ok(Read {
             plan: Arc::new(loaded.plan),
             warnings,
         })
     }
+}
+
+impl Sources for Files {
+    fn files(&self) -> Vec<PathBuf> {
+        lock(&self.said).files.clone()
+    }
+
+    fn namespaces(&self, unit: &UnitName) -> Vec<String> {
+        let said = lock(&self.said);
+        said.namespaces.get(unit).cloned().unwrap_or_default()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The first mistake in one line, and how many more there are.

@@ -44,6 +44,8 @@ pub struct Foreign {
     pub outputs: Option<BTreeMap<String, String>>,
     /// Of a Procfile: how many of each.
     pub formation: BTreeMap<String, u32>,
+    /// How many of a process there are, whatever the file says, since it was scaled.
+    pub replicas: BTreeMap<String, u32>,
 }
 
 /// A command whose output is the value of a variable. This floor runs none.

@@ -10,7 +10,7 @@
 use std::ops::Range;
 
 /// The four forms, for messages.
-pub const FORMS: &str = "write `${VAR}`, `${VAR:-default}`, `${VAR:?message}` or `${VAR:+other}`; `$$` is a dollar sign";
+pub const FORMS: &str = "write `${VAR}`, `${VAR:-default}`, `${VAR:?message}` or `${VAR:+other}`; `${UNIT.ports.NAME}` is a port; `$$` is a dollar sign";
 
 /// How deep a default may hold defaults.
 const MAX_NESTING: usize = 32;

@@ -3,12 +3,14 @@
 //! The kernel answers `ENOENT` alike for a missing program, a missing interpreter and a
 //! missing working directory. Looking beforehand and again after a refusal tells them apart.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
@@ -25,7 +27,7 @@ pub(super) struct Executable {
     /// Handed to `execve` in the child, after it has entered `dir`.
     pub path: CString,
     pub argv: Vec<CString>,
-    pub environment: Vec<CString>,
+    pub environment: Vec<Cow<'static, CStr>>,
     pub dir: CString,
     /// The program's place as seen from here.
     file: PathBuf,
@@ -47,10 +49,18 @@ impl Executable {
                 cause,
             })?;
         check_dir(&working_dir)?;
-        let environment = merged(&stage.environment);
-        let search = environment
-            .get(OsStr::new("PATH"))
-            .map_or(OsStr::new(DEFAULT_PATH), OsString::as_os_str);
+        let own: BTreeMap<&OsStr, &OsStr> = (stage.environment.iter())
+            .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+            .collect();
+        let path_variable = OsStr::new("PATH");
+        let inherited = || {
+            INHERITED
+                .iter()
+                .find(|variable| variable.name == path_variable)
+        };
+        let search = (own.get(path_variable).copied())
+            .or_else(|| inherited().map(|variable| variable.value.as_os_str()))
+            .unwrap_or(OsStr::new(DEFAULT_PATH));
         let path = search_program(program, &working_dir, search)?;
         Ok(Self {
             file: working_dir.join(&path),
@@ -58,14 +68,7 @@ impl Executable {
             argv: (stage.argv.iter())
                 .map(|arg| c_string(arg.clone(), "an argument"))
                 .collect::<Result<_, _>>()?,
-            environment: environment
-                .into_iter()
-                .map(|(mut entry, value)| {
-                    entry.push("=");
-                    entry.push(value);
-                    c_string(entry, "an environment variable")
-                })
-                .collect::<Result<_, _>>()?,
+            environment: environment(&own)?,
             dir: c_string(
                 working_dir.clone().into_os_string(),
                 "the working directory",
@@ -82,10 +85,12 @@ impl Executable {
             Errno::NOMEM => return SpawnCause::NoMemory,
             Errno::MFILE | Errno::NFILE => return SpawnCause::FileLimit,
             Errno::TOOBIG => {
-                let bytes = (self.argv.iter().chain(&self.environment))
-                    .map(|text| text.as_bytes_with_nul().len())
-                    .sum();
-                return SpawnCause::TooLong { bytes };
+                let length = |text: &CStr| text.to_bytes_with_nul().len();
+                let argv: usize = self.argv.iter().map(|text| length(text)).sum();
+                let environment: usize = self.environment.iter().map(|text| length(text)).sum();
+                return SpawnCause::TooLong {
+                    bytes: argv + environment,
+                };
             }
             Errno::NOEXEC => return SpawnCause::BadFormat(self.file.clone()),
             Errno::TXTBSY => return SpawnCause::Busy(self.file.clone()),
@@ -143,14 +148,42 @@ impl Executable {
     }
 }
 
-fn merged(overlay: &[(OsString, OsString)]) -> BTreeMap<OsString, OsString> {
-    let mut all: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+/// A variable of this process.
+struct Inherited {
+    name: OsString,
+    value: OsString,
+    /// As `execve(2)` takes it.
+    entry: CString,
+}
+
+/// What every child inherits; it is the same for all, as this process never changes it.
+static INHERITED: LazyLock<Vec<Inherited>> = LazyLock::new(|| {
     // Where pk itself is somebody's service: what it should say there is not its children's.
-    for own in ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"] {
-        all.remove(OsStr::new(own));
-    }
-    all.extend(overlay.iter().cloned());
-    all
+    const OWN: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
+    std::env::vars_os()
+        .filter(|(name, _)| !OWN.iter().any(|own| name == own))
+        .filter_map(|(name, value)| {
+            let entry = entry(&name, &value).ok()?;
+            Some(Inherited { name, value, entry })
+        })
+        .collect()
+});
+
+/// What is inherited, but for what the stage has itself; and that.
+fn environment(own: &BTreeMap<&OsStr, &OsStr>) -> Result<Vec<Cow<'static, CStr>>, SpawnCause> {
+    let inherited = (INHERITED.iter())
+        .filter(|variable| !own.contains_key(variable.name.as_os_str()))
+        .map(|variable| Ok(Cow::Borrowed(variable.entry.as_c_str())));
+    let own = (own.iter()).map(|(name, value)| entry(name, value).map(Cow::Owned));
+    inherited.chain(own).collect()
+}
+
+fn entry(name: &OsStr, value: &OsStr) -> Result<CString, SpawnCause> {
+    let mut entry = OsString::with_capacity(name.len() + value.len() + 2);
+    entry.push(name);
+    entry.push("=");
+    entry.push(value);
+    c_string(entry, "an environment variable")
 }
 
 fn c_string(text: OsString, what: &'static str) -> Result<CString, SpawnCause> {

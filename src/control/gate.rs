@@ -33,7 +33,7 @@ impl Token {
     }
 
     /// Takes as long for a wrong token as for the right one.
-    fn is(&self, shown: &[u8]) -> bool {
+    pub(super) fn is(&self, shown: &[u8]) -> bool {
         bool::from(self.0.as_bytes().ct_eq(shown))
     }
 }
@@ -47,8 +47,7 @@ impl std::fmt::Debug for Token {
 /// What a request must be to come through.
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
-    /// Where it listens.
-    pub address: SocketAddr,
+    pub site: Site,
     pub token: Token,
     pub read_only: bool,
 }
@@ -64,8 +63,7 @@ pub(super) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next:
 
 impl Gate {
     fn check(&self, parts: &Parts) -> Result<(), Problem> {
-        let host = self.host(parts)?;
-        self.origin(&parts.headers, &host)?;
+        self.site.check(parts)?;
         self.token(&parts.headers)?;
         if self.read_only && !routes::reads(&parts.method, parts.uri.path()) {
             let message = "this address is for reading only";
@@ -73,6 +71,38 @@ impl Gate {
                 .hint("the socket of the stack takes it, as `pk restart` and the like do"));
         }
         Ok(())
+    }
+
+    fn token(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let shown = headers.get_all(header::AUTHORIZATION).iter();
+        let mut shown = shown.filter_map(|value| {
+            let (scheme, token) = value.as_bytes().split_at_checked(7)?;
+            scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
+        });
+        match (shown.next(), shown.next()) {
+            (Some(token), None) if self.token.is(token.trim_ascii()) => Ok(()),
+            _ => Err(
+                Problem::new(ErrorCode::Unauthorized, "the token of this stack is needed").hint(
+                    "send `Authorization: Bearer TOKEN`; `pk ps --output json` names the file that \
+                 holds it, under `listen`",
+                ),
+            ),
+        }
+    }
+}
+
+/// An address of TCP, and who is of the same site.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Site {
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Site {
+    /// Turns away pages of elsewhere, also those whose own name was made to point here.
+    pub(super) fn check(&self, parts: &Parts) -> Result<(), Problem> {
+        let host = self.host(parts)?;
+        self.origin(&parts.headers, &host)
     }
 
     /// As whom the client addresses this server.
@@ -129,23 +159,6 @@ impl Gate {
             )),
         }
     }
-
-    fn token(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let shown = headers.get_all(header::AUTHORIZATION).iter();
-        let mut shown = shown.filter_map(|value| {
-            let (scheme, token) = value.as_bytes().split_at_checked(7)?;
-            scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
-        });
-        match (shown.next(), shown.next()) {
-            (Some(token), None) if self.token.is(token.trim_ascii()) => Ok(()),
-            _ => Err(
-                Problem::new(ErrorCode::Unauthorized, "the token of this stack is needed").hint(
-                    "send `Authorization: Bearer TOKEN`; `pk ps --output json` names the file that \
-                 holds it, under `listen`",
-                ),
-            ),
-        }
-    }
 }
 
 /// The only value of that name; an error: there are several, or it is no text.
@@ -166,7 +179,9 @@ mod tests {
 
     fn gate(address: &str) -> Gate {
         Gate {
-            address: address.parse().unwrap(),
+            site: Site {
+                address: address.parse().unwrap(),
+            },
             token: Token::new("0123456789abcdef"),
             read_only: false,
         }

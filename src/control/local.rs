@@ -98,6 +98,10 @@ impl ControlPort for LocalPort {
         })
     }
 
+    fn plan(&self) -> Option<Arc<Plan>> {
+        Some(self.handle.plan())
+    }
+
     fn timeline(&self) -> Found<'_, Timeline> {
         Box::pin(async { Ok(self.handle.timeline()) })
     }

@@ -9,6 +9,7 @@
 //!                       ├─► RemotePort ─► socket ─► server ─► LocalPort ─┤
 //!                       └─► FeedPort ──► one stream ─► server ─► LocalPort ─┘
 //!  TCP, if asked for ─► gate ─► the same server
+//!  clients of process-compose, if asked for ─► compat ─► LocalPort
 //!  session: lock, record, socket in the runtime folder; how the socket is found
 //! ```
 //!
@@ -17,6 +18,7 @@
 //! session is the one truth of whether a stack runs; files that a dead one left mean nothing.
 
 mod changes;
+mod compat;
 mod diagnostics;
 mod feed;
 mod feed_port;
@@ -43,6 +45,10 @@ mod terminal;
 pub mod wire;
 
 pub use changes::Changes;
+pub use compat::{
+    ApiDoor, ApiError, ApiServing, Clock, ProcessState, Sources, USUAL_PORT, has_run,
+    process_state, serve as serve_api,
+};
 pub use feed_port::{FeedPort, LineWay};
 pub use local::LocalPort;
 pub use openapi::openapi;
@@ -50,7 +56,7 @@ pub use port::{
     Answered, Backend, ControlPort, Ignored, PathStatus, PortError, Reply, TerminalReply,
     UnitWatch, Why, WhyUnit,
 };
-pub use record::{Listen, Record};
+pub use record::{ApiListen, ApiPlace, Listen, Record};
 pub use reload::{BadFiles, Read, Reload, ReloadAsk, ReloadError, ReloadReply, Reloaded};
 pub use remote::{RemotePort, follow_open};
 pub use runtime_folder::{FolderError, RuntimeFolder};

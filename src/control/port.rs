@@ -14,6 +14,7 @@ use crate::domain::event::Command;
 use crate::domain::exec::ExecContext;
 use crate::domain::id::{InstanceId, UnitName};
 use crate::domain::listening::UnitPorts;
+use crate::domain::plan::Plan;
 use crate::domain::processes::{Held, UnitProcess};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::StackStats;
@@ -54,6 +55,11 @@ pub trait ControlPort: Send + Sync + std::fmt::Debug {
     fn reload(&self, ask: ReloadAsk) -> ReloadReply<'_> {
         let _ = ask;
         Box::pin(async { Err(ReloadError::Port(PortError::Unsupported)) })
+    }
+
+    /// What is run at the moment; `None`: the stack is in another process.
+    fn plan(&self) -> Option<Arc<Plan>> {
+        None
     }
 
     /// How the stack started.

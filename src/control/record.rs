@@ -23,6 +23,34 @@ pub struct Record {
     /// Over TCP, if it was asked to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listen: Option<Listen>,
+    /// To clients of process-compose, if it was asked to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<ApiListen>,
+}
+
+/// Where a stack answers as process-compose would.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ApiListen {
+    pub at: ApiPlace,
+    /// Whether each request must show one.
+    pub token: bool,
+}
+
+/// An address of TCP, or the path of a socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ApiPlace {
+    Tcp(#[schemars(with = "String")] SocketAddr),
+    Socket(PathBuf),
+}
+
+impl std::fmt::Display for ApiPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "http://{address}"),
+            Self::Socket(path) => write!(f, "the socket {}", path.display()),
+        }
+    }
 }
 
 /// Where a stack is reached over TCP.
@@ -51,6 +79,7 @@ impl Record {
             started: Timestamp::now(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             listen: None,
+            api: None,
         }
     }
 

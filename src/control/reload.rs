@@ -10,6 +10,7 @@
 //! not that of whoever asks. One reload at a time: the last one to begin is the last to be
 //! done, and has read last.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,7 +30,7 @@ pub trait Reload: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// The files are wrong.
-    fn read(&self) -> Result<Read, BadFiles>;
+    fn read(&self, ask: &ReloadAsk) -> Result<Read, BadFiles>;
 }
 
 /// What the files say.
@@ -50,14 +51,16 @@ pub struct BadFiles {
 }
 
 /// What is asked of a reload.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReloadAsk {
     /// Show what it would do, and do nothing.
     #[serde(default)]
     pub dry_run: bool,
+    /// Of a process-compose file or a Procfile: how many of these processes there are from now
+    /// on, whatever the file says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<String, u32>,
 }
 
 /// What it does, or would do.
@@ -112,7 +115,8 @@ impl Reloader {
     ) -> Result<Reloaded, ReloadError> {
         let _turn = self.turn.lock().await;
         let source = Arc::clone(&self.source);
-        let read = tokio::task::spawn_blocking(move || source.read()).await;
+        let dry_run = ask.dry_run;
+        let read = tokio::task::spawn_blocking(move || source.read(&ask)).await;
         let Read { plan, warnings } = read
             .map_err(|_| PortError::Refused("reading the files was interrupted".to_owned()))?
             .map_err(|bad| ReloadError::BadFiles(Box::new(bad)))?;
@@ -125,7 +129,7 @@ impl Reloader {
             revision: handle.snapshots().borrow().revision,
             difference,
         };
-        if ask.dry_run {
+        if dry_run {
             return Ok(reloaded);
         }
         let answered = handle

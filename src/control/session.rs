@@ -20,7 +20,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
-use super::record::{Listen, Record};
+use super::record::{ApiListen, Listen, Record};
 use super::runtime_folder::RuntimeFolder;
 
 /// How long one that has the lock and does not listen is given to begin or to go.
@@ -119,6 +119,21 @@ impl Session {
     /// The record cannot be written.
     pub fn listens(&mut self, listen: Listen) -> io::Result<()> {
         self.record.listen = Some(listen);
+        self.write()
+    }
+
+    /// Where clients of process-compose may find it, unless it is told otherwise.
+    #[must_use]
+    pub fn api_socket(&self) -> PathBuf {
+        self.json.with_extension("api")
+    }
+
+    /// Others shall find it there as well.
+    ///
+    /// # Errors
+    /// The record cannot be written.
+    pub fn answers(&mut self, api: ApiListen) -> io::Result<()> {
+        self.record.api = Some(api);
         self.write()
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use axum::Router;
 
-use super::gate::{self, Gate, Token};
+use super::gate::{self, Gate, Site, Token};
 use super::record::Listen;
 
 /// The shortest token that is taken, in bytes: what is guessed in no time protects nothing.
@@ -86,7 +86,7 @@ impl Door {
         let listener = TcpListener::bind(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let gate = Gate {
-            address,
+            site: Site { address },
             token: secret,
             read_only,
         };

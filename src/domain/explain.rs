@@ -202,12 +202,17 @@ pub fn stop_reason(stop: &Stop, name_of: impl Fn(super::id::InstanceId) -> Strin
 #[must_use]
 pub fn explain(view: &UnitView, snapshot: &Snapshot) -> Vec<String> {
     let now = snapshot.at;
-    let mut lines = vec![format!(
-        "{}: {} for {}",
-        view.name,
-        view.status,
-        short_duration(now.since(view.since))
-    )];
+    let passed = short_duration(now.since(view.since));
+    let mut lines = vec![match view.phase {
+        PhaseName::Exited => format!("{}: {}, {passed} ago", view.name, view.status),
+        PhaseName::Idle
+        | PhaseName::Waiting
+        | PhaseName::Starting
+        | PhaseName::Running
+        | PhaseName::Stopping
+        | PhaseName::Reaping
+        | PhaseName::Backoff => format!("{}: {} for {passed}", view.name, view.status),
+    }];
     if let Some(wait) = &view.wait {
         lines.extend(wait_lines(wait, now, snapshot));
     }

@@ -43,6 +43,43 @@ fn control(key: &str) -> Option<u8> {
     }
 }
 
+/// As process-compose writes keys: `\n`, `\e`, `\x03` and the like.
+#[must_use]
+pub fn unescaped(keys: &str) -> String {
+    let mut out = String::new();
+    let mut chars = keys.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        match chars.next() {
+            Some('n') => out.push('\n'),
+            Some('r') => out.push('\r'),
+            Some('t') => out.push('\t'),
+            Some('b') => out.push('\u{8}'),
+            Some('f') => out.push('\u{c}'),
+            Some('v') => out.push('\u{b}'),
+            Some('a') => out.push('\u{7}'),
+            Some('e') => out.push('\u{1b}'),
+            Some('0') => out.push('\0'),
+            Some('x') => {
+                let hex: String = chars.clone().take(2).collect();
+                match u8::from_str_radix(&hex, 16) {
+                    Ok(byte) if hex.len() == 2 => {
+                        out.push(char::from(byte));
+                        chars.nth(1);
+                    }
+                    _ => out.push_str("\\x"),
+                }
+            }
+            Some(other) => out.push(other),
+            None => out.push('\\'),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

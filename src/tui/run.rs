@@ -368,7 +368,7 @@ impl Face {
                 Effect::Reload => {
                     let (port, answers) = (Arc::clone(&self.port), self.answers.clone());
                     tokio::spawn(async move {
-                        let done = match port.reload(ReloadAsk { dry_run: false }).await {
+                        let done = match port.reload(ReloadAsk::default()).await {
                             Ok(reloaded) if reloaded.applied => Ok("reloaded the file".to_owned()),
                             Ok(_) => Ok("read the file again: nothing changes".to_owned()),
                             Err(error) => Err(format!("nothing was changed: {error}")),

@@ -151,19 +151,21 @@ fn a_reader_that_leaves_is_no_failure() {
 #[test]
 fn a_full_disk_is_a_failure() {
     use std::process::Stdio;
-    let full = std::fs::OpenOptions::new()
-        .write(true)
-        .open("/dev/full")
-        .unwrap();
-    let pk = Pk::new(["schema"]);
-    let child = pk.command().stdout(full).stderr(Stdio::piped()).spawn();
-    let output = child.unwrap().wait_with_output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        stderr.contains("cannot write to standard output"),
-        "{stderr}"
-    );
-    assert_eq!(output.status.code(), Some(1));
+    for arg in ["schema", "--help", "--version"] {
+        let full = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let pk = Pk::new([arg]);
+        let child = pk.command().stdout(full).stderr(Stdio::piped()).spawn();
+        let output = child.unwrap().wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            stderr.contains("cannot write to standard output"),
+            "{arg}: {stderr}"
+        );
+        assert_eq!(output.status.code(), Some(1));
+    }
 }
 
 #[test]

@@ -180,9 +180,29 @@ services:
     readiness: {http: 'http://localhost/?token=abc'}
     liveness: {exec: ask --api-key=abc}
 ";
-    let ended = Pk::stack(yaml, ["explain", "a"]).stderr("").run();
-    ended.assert_hides(&["hunter2", "hush", "abc"]);
-    ended.assert_shows(&["--password ********", "token=********"]);
+    for form in ["text", "json"] {
+        let ended = Pk::stack(yaml, ["explain", "a", "--output", form])
+            .stderr("")
+            .run();
+        ended.assert_hides(&["hunter2", "hush", "abc"]);
+        ended.assert_shows(&["--password ********", "token=********"]);
+    }
+}
+
+#[test]
+fn a_program_is_told_the_same() {
+    let ended = Pk::stack(STACK, ["explain", "api", "--output", "json"])
+        .stderr("")
+        .run();
+    let explained: serde_json::Value = serde_json::from_str(&ended.stdout()).unwrap();
+    let unit = serde_json::json!({"name": "api", "kind": "service"});
+    assert_eq!(explained[0]["unit"], unit);
+    let lines = &explained[0]["explanation"];
+    assert_eq!(lines[1], "runs node server.js");
+    assert_eq!(
+        lines[3],
+        "waits for db to be ready, as it has a readiness probe; restarts with it"
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Files of other tools: process-compose and Procfiles.
 
+mod api;
 mod behaviour;
 mod cases;
 mod convert;

@@ -142,7 +142,7 @@ tasks:
             "first  ! dying words\n",
             "first  > failed after TIME: exit code 7\n",
             "second > skipped: first failed (exit code 7)\n",
-            "third  > skipped: second was skipped\n",
+            "third  > skipped: second was skipped, as first failed (exit code 7)\n",
             "alone  | fine\n",
         ])
         .assert_hides(&["| never"]);
@@ -164,7 +164,7 @@ first failed: exit code 7
 
 second was skipped: first failed (exit code 7)
 
-third was skipped: second was skipped
+third was skipped: second was skipped, as first failed (exit code 7)
 
 {name} ended after TIME
   failed     first

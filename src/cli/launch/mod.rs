@@ -34,10 +34,10 @@ use lease::Lease;
 
 use super::args::LogBudget;
 use super::resolve::Wanted;
-use super::saved::Files;
+use super::saved::{Files, Said};
 use crate::config::foreign::Foreign;
 use crate::contain::{self, Choice, Guarded, LaunchError, Role};
-use crate::control::{Door, Record, Session};
+use crate::control::{ApiDoor, Door, Record, Session};
 use crate::domain::id::UnitName;
 use crate::domain::plan::Plan;
 use crate::supervisor::AutoPorts;
@@ -64,6 +64,10 @@ pub struct Stack {
     pub session: Option<(Session, UnixListener)>,
     /// Where it is reached over TCP.
     pub door: Option<Door>,
+    /// Where it is reached by clients of process-compose.
+    pub api_door: Option<ApiDoor>,
+    /// What its files say beyond the plan.
+    pub said: Said,
     /// What a reload reads.
     pub files: Option<Arc<Files>>,
     /// Reload when they are saved.
@@ -131,12 +135,27 @@ impl Stack {
         let mut record = Record::new(self.wanted.plan.name(), &self.path);
         let session = self.session.as_ref();
         record.listen = session.and_then(|(session, _)| session.record().listen.clone());
+        record.api = session.and_then(|(session, _)| session.record().api.clone());
         record
     }
 
-    /// Where it is reached over TCP, in words.
-    #[must_use]
-    pub fn listening(&self) -> Option<String> {
+    /// Where it is reached by others, in words.
+    pub fn listening(&self) -> impl Iterator<Item = String> {
+        self.over_tcp().into_iter().chain(self.as_other())
+    }
+
+    fn as_other(&self) -> Option<String> {
+        let (session, _) = self.session.as_ref()?;
+        let api = session.record().api.as_ref()?;
+        let token = if api.token {
+            "; its token is needed"
+        } else {
+            ""
+        };
+        Some(format!("answering as process-compose on {}{token}", api.at))
+    }
+
+    fn over_tcp(&self) -> Option<String> {
         let (session, _) = self.session.as_ref()?;
         let listen = session.record().listen.as_ref()?;
         let what = if listen.read_only {

@@ -38,6 +38,13 @@ const HOOKS: Duration = Duration::from_secs(5);
 /// The exit code that a panic gives.
 const PANICKED: i32 = 101;
 
+/// Descriptors of an instance: its cgroup, pidfd and pipes, a probe, and what its use is read
+/// from.
+const EACH: u64 = 12;
+
+/// Of the supervisor itself: logs, faces, watches.
+const OWN: u64 = 512;
+
 /// Runs the stack to its end, and ends this process.
 pub(super) fn supervise(
     stack: Stack,
@@ -83,6 +90,11 @@ fn run(
         supervised.tell_stand(stand);
     }
     contain::raise_file_limit();
+    let units = stack.wanted.plan.units().iter();
+    let instances: u64 = units
+        .map(|unit| u64::from(unit.replicas.unwrap_or(1)))
+        .sum();
+    contain::reserve_descriptors(OWN + instances * EACH);
     if stack.detached
         && let Some((session, _)) = &mut stack.session
     {
@@ -146,6 +158,7 @@ async fn live(
         seed: seed(),
     });
     let mut port = LocalPort::new(handle.clone(), logs);
+    let sources = stack.files.clone();
     if let Some(files) = stack.files {
         port = port.reloading(Arc::clone(&files) as Arc<_>, plan);
         if stack.follows_files {
@@ -153,6 +166,13 @@ async fn live(
         }
     }
     let port = Arc::new(port);
+    let answering = match (stack.api_door, sources) {
+        (Some(door), Some(sources)) => Some(
+            control::serve_api(door, sources, record.clone(), port.clone())
+                .map_err(|error| cannot_run("its API", &error))?,
+        ),
+        (Some(_) | None, _) => None,
+    };
     let serving = control::serve_faces(stack.session, stack.door, faces, record, port.clone())
         .map_err(|error| cannot_run("its server", &error))?;
     leased.say(&began);
@@ -161,6 +181,9 @@ async fn live(
         () = panic_if_told("supervisor") => false,
     };
     serving.finish();
+    if let Some(answering) = answering {
+        answering.finish();
+    }
     Ok(ended)
 }
 

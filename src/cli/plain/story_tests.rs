@@ -109,6 +109,7 @@ fn ends_say_why() {
         on: InstanceId(0),
         name: "db".into(),
         reason: "failed (exit code 3)".into(),
+        because: None,
     });
     assert_eq!(
         said(&mut story, "api", ended(&skipped, None)),

@@ -76,6 +76,7 @@ pub fn render(
 fn has_run(failure: &Failure) -> bool {
     match failure {
         Failure::Spawn(_) | Failure::SpawnTimeout(_) => false,
+        Failure::PortTaken { status, .. } => status.is_some(),
         Failure::Exit(_)
         | Failure::Stage { .. }
         | Failure::OutOfMemory { .. }
@@ -223,6 +224,7 @@ mod tests {
             on: InstanceId(0),
             name: "api".into(),
             reason: "failed (exit code 3)".into(),
+            because: None,
         });
         let snapshot = snapshot(vec![
             view("db", Some(Outcome::Stopped)),

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::cli::args::Hold;
 
 /// The commands, which may stand behind flags of `up`.
-pub(super) const COMMANDS: [&str; 15] = [
+pub(super) const COMMANDS: [&str; 16] = [
     "up",
     "down",
     "attach",
@@ -22,11 +22,12 @@ pub(super) const COMMANDS: [&str; 15] = [
     "info",
     "graph",
     "analyze",
+    "recipe",
     "completion",
 ];
 
 /// Flags that take a value, which is no command.
-pub(super) const WITH_VALUE: [&str; 22] = [
+pub(super) const WITH_VALUE: [&str; 23] = [
     "-f",
     "--config",
     "-e",
@@ -46,6 +47,7 @@ pub(super) const WITH_VALUE: [&str; 22] = [
     "--sort",
     "--theme",
     "--shortcuts",
+    "-a",
     "--address",
     "--token-file",
     "--containment",
@@ -92,28 +94,34 @@ pub(super) struct Up {
     pub hold: Hold,
 }
 
-/// How the server is reached: pk finds a stack by its folder.
+/// Where the project is served, or found.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Server {
-    #[arg(short = 'p', long, hide = true)]
+    /// The port of the REST API [default: 8080].
+    #[arg(short = 'p', long, global = true)]
     pub port: Option<u16>,
-    #[arg(long, alias = "host", hide = true)]
+    /// The address of the REST API [default: localhost].
+    #[arg(short = 'a', long, alias = "host", global = true)]
     pub address: Option<String>,
-    #[arg(short = 'u', long, hide = true)]
+    /// The socket of the REST API, instead of a port.
+    #[arg(short = 'u', long, global = true)]
     pub unix_socket: Option<PathBuf>,
-    #[arg(short = 'U', long, hide = true)]
+    /// A socket instead of a port.
+    #[arg(short = 'U', long, global = true)]
     pub use_uds: bool,
-    #[arg(long, hide = true)]
+    /// No REST API.
+    #[arg(long, global = true)]
     pub no_server: bool,
-    #[arg(long, hide = true)]
+    /// A file with the token that each request must show.
+    #[arg(long, global = true)]
     pub token_file: Option<PathBuf>,
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, global = true)]
     pub read_only: bool,
-    #[arg(short = 'L', long, hide = true)]
+    #[arg(short = 'L', long, hide = true, global = true)]
     pub log_file: Option<PathBuf>,
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, global = true)]
     pub log_no_color: bool,
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, global = true)]
     pub ordered_shutdown: bool,
 }
 
@@ -169,6 +177,17 @@ pub(super) enum Command {
     /// What is done with all of them.
     #[command(subcommand)]
     Project(Project),
+    /// What is done with those of one namespace.
+    #[command(subcommand, alias = "ns")]
+    Namespace(Namespace),
+    /// The dashboard of a project that runs.
+    Attach,
+    /// Who depends on whom.
+    Graph {
+        /// `ascii`, `mermaid` or `json`.
+        #[arg(short = 'f', long)]
+        format: Option<String>,
+    },
     /// Which version this is.
     Version {
         #[arg(short = 's', long)]
@@ -211,6 +230,16 @@ pub(super) enum Process {
         #[arg(required = true)]
         names: Vec<String>,
     },
+    /// Run so many of a process.
+    Scale { name: String, count: u32 },
+    /// Where a process listens.
+    Ports {
+        name: String,
+        #[arg(short = 'o', long)]
+        output: Option<String>,
+    },
+    /// Type for a process that has a terminal.
+    SendKeys { name: String, keys: String },
     /// What processes wrote; several names are joined by commas.
     #[command(alias = "log")]
     Logs {
@@ -233,7 +262,28 @@ pub(super) enum Project {
         wait: bool,
     },
     /// How many processes there are and run.
-    State,
+    State {
+        #[arg(long, hide = true)]
+        with_memory: bool,
+    },
     /// Read the file again.
-    Update,
+    Update {
+        #[arg(short = 'f', long, hide = true)]
+        config: Vec<PathBuf>,
+        #[arg(short = 'v', long, hide = true)]
+        verbose: bool,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum Namespace {
+    /// Start its processes.
+    Start { name: String },
+    /// Stop its processes.
+    Stop { name: String },
+    /// Restart its processes.
+    Restart { name: String },
+    /// The names of all namespaces.
+    #[command(alias = "ls")]
+    List,
 }

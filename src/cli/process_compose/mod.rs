@@ -5,31 +5,27 @@
 //! ended the project, else 0.
 
 mod args;
+mod server;
+mod told;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Parser as _;
-use serde_json::{Value, json};
-
 use self::args::{COMMANDS, Client, Command, List, Process, Project, Up, WITH_VALUE};
-use super::args::{self as own, Place};
+use clap::Parser as _;
+
+use super::args::{self as own, GraphForm, Place};
 use super::exit::{self, End};
+use super::graph;
 use super::listen::Listen;
 use super::live;
 use super::output::Output;
 use super::running::act::{self, Then};
-use super::running::args::{Awaited, Down, Form, Reload, Units, Wait};
+use super::running::args::{Awaited, Down, Form, Reload, Scale, Units, Wait};
 use super::running::log_args::Logs;
-use super::running::{logs, reload, show, wait};
+use super::running::{attach, logs, reload, wait};
 use crate::domain::event::Command as Ask;
-use crate::domain::exit::ExitStatus;
-use crate::domain::health::Readiness;
-use crate::domain::outcome::Outcome;
-use crate::domain::phase::PhaseName;
-use crate::domain::snapshot::UnitView;
-use crate::domain::spec::UnitKind;
 
 const NAME: &str = "process-compose";
 
@@ -51,7 +47,7 @@ pub fn main(args: &[OsString], output: &Output) -> End {
             run_up(args, output)
         }
         Some(at) => match args[at].to_str() {
-            Some(word @ ("attach" | "namespace" | "ns" | "run" | "info" | "graph" | "analyze")) => {
+            Some(word @ ("run" | "info" | "analyze" | "recipe")) => {
                 output.error(
                     &format!("`process-compose {word}` is not supported by pk"),
                     Some("`pk --help` shows what pk has instead"),
@@ -59,7 +55,13 @@ pub fn main(args: &[OsString], output: &Output) -> End {
                 End::Failed
             }
             _ => parsed(Client::try_parse_from(args), |client| {
-                run(&client.command, output)
+                match &client.command {
+                    Command::Version { short } => version(*short, output),
+                    command => match server::place(&client.server, output) {
+                        Ok(place) => run(&place, command, output),
+                        Err(end) => end,
+                    },
+                }
             }),
         },
     };
@@ -103,13 +105,10 @@ fn parsed<T>(result: Result<T, clap::Error>, then: impl FnOnce(T) -> End) -> End
 
 fn run_up(args: Vec<OsString>, output: &Output) -> End {
     parsed(Up::try_parse_from(args), |up| {
-        let server = &up.server;
-        if server.port.is_some() || server.unix_socket.is_some() || server.use_uds {
-            output.note(
-                "pk serves no REST API of process-compose; `process-compose process …` finds \
-                 the project by its folder",
-            );
-        }
+        let compat = match server::api(&up.server, output) {
+            Ok(compat) => compat,
+            Err(end) => return end,
+        };
         let list = |name: &str| -> Vec<String> {
             let value = std::env::var(name).unwrap_or_default();
             let words = value.split(',').map(str::trim);
@@ -149,6 +148,7 @@ fn run_up(args: Vec<OsString>, output: &Output) -> End {
             tui: up.tui,
             detached: up.detached,
             listen: Listen::default(),
+            compat,
             foreign: own::Foreign {
                 env_files: up.env,
                 disable_dotenv: up.disable_dotenv
@@ -162,29 +162,42 @@ fn run_up(args: Vec<OsString>, output: &Output) -> End {
     })
 }
 
-fn run(command: &Command, output: &Output) -> End {
-    let place = Place::default();
+fn version(short: bool, output: &Output) -> End {
+    let version = env!("CARGO_PKG_VERSION");
+    output.print(&if short {
+        format!("{version}\n")
+    } else {
+        format!("Process Compose\nVersion:\tpk {version}\n")
+    })
+}
+
+fn run(place: &Place, command: &Command, output: &Output) -> End {
     match command {
         Command::Down => {
             let down = Down {
                 now: false,
                 timeout: PATIENCE,
             };
-            act::down(&place, &down, output)
+            act::down(place, &down, output)
         }
+        Command::Attach => attach::attach(place, None, output),
         Command::List(list) | Command::Process(Process::List(list)) => {
-            self::list(&place, list, None, output)
+            told::list(place, list, None, output)
         }
-        Command::Process(process) => self::process(&place, process, output),
-        Command::Project(project) => self::project(&place, project, output),
-        Command::Version { short } => {
-            let version = env!("CARGO_PKG_VERSION");
-            output.print(&if *short {
-                format!("{version}\n")
-            } else {
-                format!("Process Compose\nVersion:\tpk {version}\n")
-            })
-        }
+        Command::Process(process) => self::process(place, process, output),
+        Command::Project(project) => self::project(place, project, output),
+        Command::Namespace(namespace) => told::namespace(place, namespace, output),
+        Command::Graph { format } => match format.as_deref() {
+            None | Some("ascii") => graph::graph(place, GraphForm::Tree, output),
+            Some("mermaid") => graph::graph(place, GraphForm::Mermaid, output),
+            Some("json") => graph::graph(place, GraphForm::Json, output),
+            Some(other) => {
+                let help = "`ascii`, `mermaid` or `json`";
+                output.error(&format!("pk draws no graph as `{other}`"), Some(help));
+                End::Failed
+            }
+        },
+        Command::Version { short } => version(*short, output),
     }
 }
 
@@ -194,13 +207,21 @@ fn process(place: &Place, process: &Process, output: &Output) -> End {
         all: false,
     };
     match process {
-        Process::List(list) => self::list(place, list, None, output),
+        Process::List(list) => told::list(place, list, None, output),
         Process::Get { name, output: form } => {
             let list = List {
                 output: Some(form.clone().unwrap_or_else(|| "wide".to_owned())),
             };
-            self::list(place, &list, Some(name), output)
+            told::list(place, &list, Some(name), output)
         }
+        Process::Scale { name, count } => {
+            let scale = Scale {
+                units: vec![(name.as_str().into(), *count)],
+            };
+            act::scale(place, &scale, output)
+        }
+        Process::Ports { name, output: form } => told::ports(place, name, form.as_deref(), output),
+        Process::SendKeys { name, keys } => told::send_keys(place, name, keys, output),
         Process::Start { names } => {
             act::act(place, &units(names), Ask::Start, Then::Return, output)
         }
@@ -247,14 +268,11 @@ fn project(place: &Place, project: &Project, output: &Output) -> End {
             };
             wait::wait(place, &args, output)
         }
-        Project::State => show::with_units(place, output, |units| {
-            let running = units.iter().filter(|unit| is_running(unit)).count();
-            output.print(&format!(
-                "{:#}\n",
-                json!({"processNum": units.len(), "runningProcessNum": running})
-            ))
-        }),
-        Project::Update => {
+        Project::State { .. } => told::project(place, output),
+        Project::Update { config, .. } => {
+            if let Err(end) = told::is_own_file(place, config, output) {
+                return end;
+            }
             let args = Reload {
                 dry_run: false,
                 output: Form::Text,
@@ -262,100 +280,6 @@ fn project(place: &Place, project: &Project, output: &Output) -> End {
             reload::ask(place, args, output)
         }
     }
-}
-
-fn list(place: &Place, list: &List, name: Option<&str>, output: &Output) -> End {
-    show::with_units(place, output, |units| {
-        let mut units = units.to_vec();
-        units.sort_by(|a, b| a.name.cmp(&b.name));
-        if let Some(name) = name {
-            units.retain(|unit| unit.name.as_str() == name);
-            if units.is_empty() {
-                output.error(&format!("no process is named `{name}`"), None);
-                return End::Failed;
-            }
-        }
-        match list.output.as_deref() {
-            Some("json") => {
-                let states: Value = units.iter().map(|unit| state(unit)).collect();
-                output.print(&format!("{states:#}\n"))
-            }
-            Some("wide") => {
-                let mut text = String::from("PID\tNAME\tSTATUS\tHEALTH\tRESTARTS\tEXITCODE\n");
-                for unit in units {
-                    let state = state(unit);
-                    let field = |key: &str| match &state[key] {
-                        Value::String(text) => text.clone(),
-                        other => other.to_string(),
-                    };
-                    text.push_str(&format!(
-                        "{}\t{}\t{}\t{}\t{}\t{}\n",
-                        field("pid"),
-                        field("name"),
-                        field("status"),
-                        field("is_ready"),
-                        field("restarts"),
-                        field("exit_code")
-                    ));
-                }
-                output.print(&text)
-            }
-            _ => {
-                let names: String = units
-                    .iter()
-                    .map(|unit| format!("{}\n", unit.name))
-                    .collect();
-                output.print(&names)
-            }
-        }
-    })
-}
-
-fn is_running(unit: &UnitView) -> bool {
-    matches!(
-        unit.phase,
-        PhaseName::Starting | PhaseName::Running | PhaseName::Stopping | PhaseName::Reaping
-    )
-}
-
-/// In that program's words, as far as a stack says of itself.
-fn state(unit: &UnitView) -> Value {
-    let status = match unit.phase {
-        PhaseName::Idle => "Disabled",
-        PhaseName::Waiting => "Pending",
-        PhaseName::Starting | PhaseName::Running => "Running",
-        PhaseName::Stopping | PhaseName::Reaping => "Terminating",
-        PhaseName::Backoff => "Restarting",
-        PhaseName::Exited => match &unit.outcome {
-            Some(Outcome::Skipped(_)) => "Skipped",
-            Some(Outcome::Failed(failed)) if failed.failure.status().is_none() => "Error",
-            Some(Outcome::Failed(_) | Outcome::Completed | Outcome::Stopped) | None => "Completed",
-        },
-    };
-    let ready = match unit.readiness {
-        Readiness::Unprobed => "-",
-        Readiness::Ready => "Ready",
-        Readiness::Unready | Readiness::Unhealthy => "Not Ready",
-    };
-    let last = unit.exit.as_ref().and_then(|exit| exit.0.last());
-    let code = match last {
-        Some(ExitStatus::Code(code)) => *code,
-        // As Go tells it.
-        Some(ExitStatus::Signal(_)) => -1,
-        None if status == "Skipped" || status == "Error" => 1,
-        None => 0,
-    };
-    json!({
-        "name": unit.name.as_str(),
-        "status": status,
-        "is_ready": ready,
-        "has_ready_probe": unit.readiness != Readiness::Unprobed,
-        "restarts": unit.restarts,
-        "exit_code": code,
-        "pid": unit.pid.unwrap_or(0),
-        "is_running": is_running(unit),
-        "is_task": unit.kind == UnitKind::Task,
-    })
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::cli::args::Place;
 use crate::cli::exit::End;
 use crate::cli::output::Output;
 use crate::control::wire::WireError;
-use crate::control::{ControlPort, Found, PortError, RemotePort};
+use crate::control::{Answered, ControlPort, Found, PortError, ReloadAsk, RemotePort};
 use crate::domain::admission::{Answer, Denial};
 use crate::domain::event::{Command, Shutdown, ShutdownCause};
 use crate::domain::id::{Revision, UnitName};
@@ -111,7 +111,11 @@ fn renamed(command: Command, names: Vec<UnitName>) -> Command {
 
 /// From which revision on the effect is seen; what is denied is said.
 pub async fn ask(port: &RemotePort, command: Command, output: &Output) -> Result<Revision, End> {
-    match port.command(command).await {
+    said(port.command(command).await, output)
+}
+
+fn said(answered: Result<Answered, PortError>, output: &Output) -> Result<Revision, End> {
+    match answered {
         Ok(answered) => match answered.answer {
             Answer::Accepted => Ok(answered.revision),
             Answer::Ignored(reason) => {
@@ -159,11 +163,40 @@ pub fn scale(place: &Place, scale: &args::Scale, output: &Output) -> End {
                 unit: unit.clone(),
                 replicas: *replicas,
             };
-            ask(&port, command, output).await?;
+            scale_one(&port, command, unit, *replicas, output).await?;
         }
         Ok(End::Fine)
     };
     reach::block_on(output, work).unwrap_or_else(|end| end)
+}
+
+/// A process of a file of another tool has no `replicas` in pk: each is a unit of its own, and
+/// the file is read anew with another count.
+async fn scale_one(
+    port: &RemotePort,
+    command: Command,
+    unit: &UnitName,
+    count: u32,
+    output: &Output,
+) -> Result<(), End> {
+    let answered = port.command(command.clone()).await;
+    let is_unknown = match &answered {
+        Ok(answered) => matches!(
+            answered.answer,
+            Answer::Denied(Denial::NoReplicas(_) | Denial::UnknownUnit(_))
+        ),
+        Err(_) => false,
+    };
+    if is_unknown {
+        let counted = ReloadAsk {
+            counts: [(unit.as_str().to_owned(), count)].into(),
+            ..ReloadAsk::default()
+        };
+        if port.reload(counted).await.is_ok() {
+            return Ok(());
+        }
+    }
+    said(answered, output).map(drop)
 }
 
 pub fn down(place: &Place, down: &args::Down, output: &Output) -> End {

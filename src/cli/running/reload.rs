@@ -20,6 +20,7 @@ pub fn ask(place: &Place, args: Reload, output: &Output) -> End {
         let port = reach::port(&found, output).await?;
         let ask = ReloadAsk {
             dry_run: args.dry_run,
+            ..ReloadAsk::default()
         };
         port.reload(ask)
             .await

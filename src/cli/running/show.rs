@@ -14,7 +14,7 @@ use crate::control::wire;
 use crate::control::{Found, Record};
 use crate::domain::explain;
 use crate::domain::health::Readiness;
-use crate::domain::id::Revision;
+use crate::domain::id::{InstanceId, Revision};
 use crate::domain::listening::{ListeningPort, UnitPorts};
 use crate::domain::outcome::Outcome;
 use crate::domain::phase::PhaseName;
@@ -55,7 +55,7 @@ pub fn ps(place: &Place, ps: &Ps, output: &Output) -> End {
                     .into_iter()
                     .map(|unit| Row {
                         unit,
-                        listening: listening(unit, &ports),
+                        listening: listening(unit.id, &ports),
                     })
                     .collect(),
             },
@@ -65,16 +65,13 @@ pub fn ps(place: &Place, ps: &Ps, output: &Output) -> End {
 }
 
 /// Shows the units of the running stack in another way.
-pub fn with_units(place: &Place, output: &Output, show: impl FnOnce(&[&UnitView]) -> End) -> End {
+pub fn with_state(place: &Place, output: &Output, show: impl FnOnce(&Found, &State) -> End) -> End {
     let found = match reach::found(place, output) {
         Ok(found) => found,
         Err(end) => return end,
     };
     match reach::block_on(output, reach::state(&found, output)) {
-        Ok(state) => {
-            let units: Vec<&UnitView> = state.snapshot.units.iter().map(|unit| &**unit).collect();
-            show(&units)
-        }
+        Ok(state) => show(&found, &state),
         Err(end) => end,
     }
 }
@@ -97,13 +94,14 @@ struct Row<'a> {
     listening: &'a [ListeningPort],
 }
 
-fn listening<'a>(unit: &UnitView, ports: &'a [UnitPorts]) -> &'a [ListeningPort] {
-    let own = ports.iter().find(|ports| ports.instance == unit.id);
+/// Where the processes of an instance listen.
+pub fn listening(instance: InstanceId, ports: &[UnitPorts]) -> &[ListeningPort] {
+    let own = ports.iter().find(|ports| ports.instance == instance);
     own.map_or(&[], |own| &own.listening)
 }
 
-/// The numbers alone, each once.
-fn numbers(ports: &[ListeningPort]) -> String {
+/// The numbers alone, each once; a dash for none.
+pub fn numbers(ports: &[ListeningPort]) -> String {
     let mut numbers: Vec<u16> = ports.iter().map(|one| one.port).collect();
     numbers.dedup();
     if numbers.is_empty() {
@@ -141,7 +139,7 @@ fn table(units: &[&UnitView], ports: &[UnitPorts], now: Instant, painter: Painte
                 short_duration(now.since(unit.since))
             }),
             Cell::plain(&unit.restarts.to_string()),
-            Cell::plain(&numbers(listening(unit, ports))),
+            Cell::plain(&numbers(listening(unit.id, ports))),
             Cell::painted(&explain::status_at(unit, now), tone(unit)),
         ]);
     }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::args::{Form, StatsArgs};
 use super::table::{Cell, Table};
-use super::{names, reach};
+use super::{names, reach, show};
 use crate::cli::args::Place;
 use crate::cli::exit::End;
 use crate::cli::output::Output;
@@ -15,6 +15,7 @@ use crate::cli::signals::Signals;
 use crate::cli::style::Painter;
 use crate::control::{ControlPort as _, Record, RemotePort};
 use crate::domain::id::{InstanceId, UnitName};
+use crate::domain::listening::{ListeningPort, UnitPorts};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::stats::{RunStats, StackStats};
 use crate::domain::text::short_duration;
@@ -66,7 +67,7 @@ struct Looking<'a> {
 
 impl Looking<'_> {
     /// The next sample of those that are asked for; `None`: the stack has ended.
-    async fn next(&mut self) -> Option<StackStats> {
+    async fn next(&mut self) -> Option<Sample> {
         let mut snapshots = self.port.snapshots();
         tokio::select! {
             changed = self.stats.changed() => changed.ok()?,
@@ -80,7 +81,21 @@ impl Looking<'_> {
                 .collect();
             stats.runs.retain(|run| shown.contains(&run.instance));
         }
-        Some(stats)
+        // Of a stack that is just ending nobody listens any more.
+        let ports = self.port.listening().await.unwrap_or_default();
+        Some(Sample { stats, ports })
+    }
+}
+
+/// What the runs use, and where their processes listen.
+struct Sample {
+    stats: StackStats,
+    ports: Vec<UnitPorts>,
+}
+
+impl Sample {
+    fn listening(&self, run: &RunStats) -> &[ListeningPort] {
+        show::listening(run.instance, &self.ports)
     }
 }
 
@@ -92,21 +107,27 @@ async fn once(
     output: &Output,
 ) -> Result<End, End> {
     let first = looking.next().await;
-    let stats = match looking.next().await {
+    let last = match looking.next().await {
         Some(second) => Some(second),
         None => first,
     };
-    let Some(stats) = stats else {
+    let Some(sample) = last else {
         output.error("the stack has just ended", None);
         return Err(End::NotThere);
     };
     if form == Form::Text {
-        return Ok(output.print(&table(&stats, output.out).render()));
+        return Ok(output.print(&table(&sample, output.out).render()));
     }
+    let runs = sample.stats.runs.iter();
     let listed = Listed {
         stack: record,
-        at: stats.at,
-        runs: &stats.runs,
+        at: sample.stats.at,
+        runs: runs
+            .map(|run| Row {
+                run,
+                listening: sample.listening(run),
+            })
+            .collect(),
     };
     match serde_json::to_string_pretty(&listed) {
         Ok(text) => Ok(output.print(&format!("{text}\n"))),
@@ -122,7 +143,16 @@ struct Listed<'a> {
     #[serde(flatten)]
     stack: &'a Record,
     at: Instant,
-    runs: &'a [RunStats],
+    runs: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    run: &'a RunStats,
+    /// Where its processes listen.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    listening: &'a [ListeningPort],
 }
 
 /// Each sample over the one before, until the stack ends or somebody leaves.
@@ -133,16 +163,16 @@ async fn live(mut looking: Looking<'_>, output: &Output) -> Result<End, End> {
     })?;
     let mut drawn = 0;
     loop {
-        let stats = tokio::select! {
-            stats = looking.next() => stats,
+        let sample = tokio::select! {
+            sample = looking.next() => sample,
             _ = signals.next() => return Ok(End::Fine),
         };
-        let Some(stats) = stats else {
+        let Some(sample) = sample else {
             output.note("the stack has ended");
             return Ok(End::Fine);
         };
         let rows = rows();
-        let text = table(&stats, output.out).render();
+        let text = table(&sample, output.out).render();
         let mut frame = String::new();
         if drawn > 0 {
             // Up to where the last one began, and away with it.
@@ -171,13 +201,13 @@ fn rows() -> usize {
     }
 }
 
-fn table(stats: &StackStats, painter: Painter) -> Table {
+fn table(sample: &Sample, painter: Painter) -> Table {
     let head = [
-        "NAME", "CPU%", "TIME", "MEMORY", "PEAK", "PROCS", "READ", "WRITTEN", "OOM",
+        "NAME", "CPU%", "TIME", "MEMORY", "PEAK", "PROCS", "READ", "WRITTEN", "OOM", "PORTS",
     ];
     let mut table = Table::new(head, painter);
     let none = || "-".to_owned();
-    for run in &stats.runs {
+    for run in &sample.stats.runs {
         let percent = run.cpu_percent.map(|percent| format!("{percent:.1}"));
         let cells = [
             run.name.to_string(),
@@ -189,6 +219,7 @@ fn table(stats: &StackStats, painter: Painter) -> Table {
             run.io.map_or_else(none, |io| bytes(io.read)),
             run.io.map_or_else(none, |io| bytes(io.written)),
             run.oom_kills.map_or_else(none, |kills| kills.to_string()),
+            show::numbers(sample.listening(run)),
         ];
         table.row(cells.each_ref().map(|text| Cell::plain(text)));
     }

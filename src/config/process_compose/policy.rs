@@ -9,6 +9,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::snippet::quoted;
 use crate::config::suggest::{did_you_mean, one_of};
 use crate::config::tree::{Entry, Value};
+use crate::domain::keys;
 use crate::domain::signal::Signal;
 use crate::domain::spec::{
     Backoff, Command, Essential, Overlap, Restart, RestartPolicy, Schedule, Shutdown, SuccessCodes,
@@ -186,46 +187,10 @@ pub(super) fn shutdown(
                     .help("give the process `is_tty: true` or `is_interactive: true`"),
             );
         } else {
-            shutdown.send_keys = vec![unescaped(&keys.value)];
+            shutdown.send_keys = vec![keys::unescaped(&keys.value)];
         }
     }
     shutdown
-}
-
-/// `\n`, `\x03` and the like.
-fn unescaped(keys: &str) -> String {
-    let mut out = String::new();
-    let mut chars = keys.chars();
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            out.push(c);
-            continue;
-        }
-        match chars.next() {
-            Some('n') => out.push('\n'),
-            Some('r') => out.push('\r'),
-            Some('t') => out.push('\t'),
-            Some('b') => out.push('\u{8}'),
-            Some('f') => out.push('\u{c}'),
-            Some('v') => out.push('\u{b}'),
-            Some('a') => out.push('\u{7}'),
-            Some('e') => out.push('\u{1b}'),
-            Some('0') => out.push('\0'),
-            Some('x') => {
-                let hex: String = chars.clone().take(2).collect();
-                match u8::from_str_radix(&hex, 16) {
-                    Ok(byte) if hex.len() == 2 => {
-                        out.push(char::from(byte));
-                        chars.nth(1);
-                    }
-                    _ => out.push_str("\\x"),
-                }
-            }
-            Some(other) => out.push(other),
-            None => out.push('\\'),
-        }
-    }
-    out
 }
 
 pub(super) fn schedule(process: &Fields<'_>, spec: &mut UnitSpec, cx: &mut Cx<'_>) {

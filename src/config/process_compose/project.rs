@@ -106,10 +106,16 @@ pub(super) fn units(top: &Node, given: Inputs<'_>, cx: &mut Cx<'_>) -> Option<Un
             key: entry.key_span,
             node: &entry.value,
             awaited: awaited.contains(&entry.key),
-            replicas: replicas(&entry.value, cx),
+            replicas: (foreign.replicas.get(&*entry.key).copied())
+                .unwrap_or_else(|| replicas(&entry.value, cx)),
         };
         table.add(&process, cx);
         processes.push((process, namespaces));
+    }
+    for name in foreign.replicas.keys() {
+        if !table.instances.contains_key(name.as_str()) {
+            cx.say(Diagnostic::file(format!("no process is named `{name}`")));
+        }
     }
     let mut units = Vec::with_capacity(processes.len());
     let mut all_namespaces = BTreeMap::new();

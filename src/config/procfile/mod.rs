@@ -214,7 +214,7 @@ fn formation(
             formation.insert(entry.name.clone(), all.unwrap_or(0));
         }
     }
-    for (name, &count) in &foreign.formation {
+    for (name, &count) in foreign.formation.iter().chain(&foreign.replicas) {
         if count > MAX_INSTANCES {
             cx.say(Diagnostic::file(format!(
                 "{count} of `{name}`: at most {MAX_INSTANCES} of one process are started"
@@ -224,7 +224,7 @@ fn formation(
         if name == "all" {
             continue;
         }
-        if !formation.contains_key(name) {
+        if !entries.iter().any(|entry| entry.name == *name) {
             let names = entries.iter().map(|entry| entry.name.as_str());
             let help = did_you_mean(name, names);
             cx.say(Diagnostic::file(format!("no process is named `{name}`")).maybe_help(help));

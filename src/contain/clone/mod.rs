@@ -24,7 +24,8 @@ mod child;
 mod slots;
 mod stack;
 
-use std::ffi::{CString, c_int, c_void};
+use std::borrow::Cow;
+use std::ffi::{CStr, CString, c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::ptr;
@@ -47,7 +48,7 @@ use stack::Stack;
 pub(super) struct NewProcess<'a> {
     pub path: &'a std::ffi::CStr,
     pub argv: &'a [CString],
-    pub environment: &'a [CString],
+    pub environment: &'a [Cow<'static, CStr>],
     pub dir: &'a std::ffi::CStr,
     pub place: Place,
     /// `None`: `/dev/null`.
@@ -257,10 +258,10 @@ fn before(cause: io::Error) -> CloneError {
     }
 }
 
-fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+fn pointers(strings: &[impl AsRef<CStr>]) -> Vec<*const libc::c_char> {
     strings
         .iter()
-        .map(|s| s.as_ptr())
+        .map(|s| s.as_ref().as_ptr())
         .chain([ptr::null()])
         .collect()
 }

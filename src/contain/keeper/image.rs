@@ -13,7 +13,7 @@
     reason = "the new process reads what was laid out for it in mapped memory"
 )]
 
-use std::ffi::CString;
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
@@ -104,16 +104,8 @@ fn lay_out(process: &NewProcess<'_>) -> Vec<u8> {
     bytes.resize(tables + arguments + environment, 0);
     set(Word::Argv, tables as u64);
     set(Word::Environment, (tables + arguments) as u64);
-    let mut table = |at: usize, strings: &[CString]| {
-        for (index, string) in strings.iter().enumerate() {
-            let place = bytes.len() as u64;
-            bytes.extend(string.as_bytes_with_nul());
-            let entry = at + index * WORD;
-            bytes[entry..entry + WORD].copy_from_slice(&place.to_ne_bytes());
-        }
-    };
-    table(tables, process.argv);
-    table(tables + arguments, process.environment);
+    table(&mut bytes, tables, process.argv);
+    table(&mut bytes, tables + arguments, process.environment);
     set(Word::Path, bytes.len() as u64);
     bytes.extend(process.path.to_bytes_with_nul());
     set(Word::Dir, bytes.len() as u64);
@@ -122,6 +114,16 @@ fn lay_out(process: &NewProcess<'_>) -> Vec<u8> {
         bytes[index * WORD..(index + 1) * WORD].copy_from_slice(&word.to_ne_bytes());
     }
     bytes
+}
+
+/// Puts the strings at the end, and where each is at `at`.
+fn table(bytes: &mut Vec<u8>, at: usize, strings: &[impl AsRef<CStr>]) {
+    for (index, string) in strings.iter().enumerate() {
+        let place = bytes.len() as u64;
+        bytes.extend(string.as_ref().to_bytes_with_nul());
+        let entry = at + index * WORD;
+        bytes[entry..entry + WORD].copy_from_slice(&place.to_ne_bytes());
+    }
 }
 
 /// Becomes the process of an image. Returns only on failure: the step and the errno.

@@ -344,10 +344,16 @@ impl UnitSet {
         }
         let edge = instance.edges.iter().find(|edge| edge.is_hopeless())?;
         let blocker = self.get(edge.on)?;
+        let because = if let Phase::Exited(Outcome::Skipped(skip)) = blocker.machine.phase() {
+            Some(skip.root())
+        } else {
+            None
+        };
         Some(Skip::Dependency {
             on: edge.on,
             name: blocker.machine.name().clone(),
             reason: explain::why_hopeless(&blocker.machine, edge.condition),
+            because,
         })
     }
 }

@@ -105,6 +105,7 @@ pub(super) fn mess() -> Vec<UnitView> {
         on: InstanceId(5),
         name: "api".into(),
         reason: "failed (exit code 101)".into(),
+        because: None,
     }));
     let mut done = unit(7, "migrate", Task, P::Exited);
     done.outcome = Some(Outcome::Completed);

@@ -91,11 +91,19 @@ fn skips_travel_along_the_chain_with_their_reasons_and_are_revived() {
         service("db"),
         service("api").on("db", Condition::Started),
         service("web").on("api", Condition::Started),
+        service("far").on("web", Condition::Started),
         service("other"),
     ]);
     stack.spawned("other").spawn_fails("db").done();
     assert_eq!(stack.status("api"), "skipped: db failed (no such file)");
-    assert_eq!(stack.status("web"), "skipped: api was skipped");
+    assert_eq!(
+        stack.status("web"),
+        "skipped: api was skipped, as db failed (no such file)"
+    );
+    assert_eq!(
+        stack.status("far"),
+        "skipped: web was skipped, as db failed (no such file)"
+    );
     let _ = stack.start("db");
     assert_eq!(stack.done(), ["spawn db"]);
     assert_eq!(

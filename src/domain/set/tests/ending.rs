@@ -84,7 +84,10 @@ fn what_is_skipped_because_of_a_stop_by_hand_is_no_loss() {
     ]);
     let _ = stack.stop("db");
     stack.spawned("db").exits("db", 0);
-    assert_eq!(stack.status("web"), "skipped: api was skipped");
+    assert_eq!(
+        stack.status("web"),
+        "skipped: api was skipped, as db was stopped"
+    );
     assert!(stack.verdict().is_success());
 }
 

@@ -37,7 +37,7 @@ fn it_starts_when_its_time_has_come_and_keeps_the_stack_up() {
     stack.spawned("nightly").exits("nightly", 0).pass(4_000);
     assert_eq!(
         stack.explain("nightly")[..2],
-        ["nightly: completed for 4s", "next run in 6s"]
+        ["nightly: completed, 4s ago", "next run in 6s"]
     );
     stack.pass(6_000);
     assert_eq!(stack.done(), ["spawn nightly"]);
