@@ -64,8 +64,9 @@ pub(super) fn header(model: &Model, area: Rect, buffer: &mut Buffer) {
     };
     let (long, short) = (wide(|each| &each.0), wide(|each| &each.1));
     let room = usize::from(area.right().saturating_sub(x + 2));
-    // In words, unless nothing else could be told then.
-    let beside = if long + 8 <= room { long } else { short };
+    // In words, unless what they use could not be told then.
+    let wanted = if model.usage.is_known { 40 } else { 8 };
+    let beside = if long + wanted <= room { long } else { short };
     let mut end = area.right().saturating_sub(1);
     for (text, style) in aside(model, room.saturating_sub(beside)) {
         end = right(buffer, x, y, end, &text, on_bar(style));

@@ -32,6 +32,9 @@ struct Columns {
     last: u16,
 }
 
+/// Columns from which on status and last event stand side by side: fewer tell neither.
+const WORDS: u16 = 56;
+
 /// Columns of a trail.
 const SPARK: u16 = 6;
 
@@ -71,9 +74,9 @@ fn columns(model: &Model, width: u16) -> Columns {
         wide => columns.ports = take(wide.clamp(5, 14), 28),
     }
     if model.usage.is_known {
-        columns.memory_spark = take(SPARK, 46);
+        columns.memory_spark = take(SPARK, WORDS);
     }
-    if left >= 46 {
+    if left >= WORDS {
         columns.last = left * 2 / 5;
         left -= columns.last + 1;
     }
