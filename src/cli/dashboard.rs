@@ -69,10 +69,9 @@ impl Dashboard {
         mechanism: Option<String>,
         output: &Output,
     ) -> Result<Self, End> {
-        let config = FaceConfig::read().map_err(|mistakes| {
-            for mistake in mistakes {
-                output.error(&mistake, None);
-            }
+        let config = FaceConfig::read().map_err(|report| {
+            output.complain(report.render(output.err.has_color()).trim_end());
+            output.complain("\n");
             End::Usage
         })?;
         Ok(Self {
@@ -108,10 +107,15 @@ impl Dashboard {
     ) -> io::Result<Left> {
         let (terminate, terminated) = watch::channel(false);
         let role = self.role;
+        // Before the terminal is taken, to know it as it was.
+        let guard = contain::ScreenGuard::start().map(Arc::new);
+        if let Some(guard) = &guard {
+            guard.taken();
+        }
         let mut left = tui::start(
             Arc::clone(port),
             self.start(&**port),
-            self.hooks(),
+            self.hooks(guard.as_ref()),
             terminated,
         );
         let mut asked = false;
@@ -155,15 +159,39 @@ impl Dashboard {
         }
     }
 
-    fn hooks(&self) -> Hooks {
+    fn hooks(&self, guard: Option<&Arc<contain::ScreenGuard>>) -> Hooks {
+        // It knows who draws.
+        let lent = || {
+            let guard = guard.cloned();
+            move |is_lent: bool| match &guard {
+                Some(guard) if is_lent => guard.given_back(),
+                Some(guard) => guard.taken(),
+                None => {}
+            }
+        };
+        let (to_shell, to_editor, to_unit) = (lent(), lent(), lent());
         let file = self.file.clone();
         let place = self.place.clone();
         let (of_stack, output) = (self.place.clone(), self.output);
         Hooks {
             suspend: Box::new(contain::suspend_job),
-            stop: Box::new(contain::stop_self),
-            edit: Box::new(move || edit(&file)),
-            lend: Box::new(move |unit| lend(&of_stack, unit, output)),
+            stop: Box::new(move || {
+                to_shell(true);
+                contain::stop_self();
+                to_shell(false);
+            }),
+            edit: Box::new(move || {
+                to_editor(true);
+                let done = edit(&file);
+                to_editor(false);
+                done
+            }),
+            lend: Box::new(move |unit| {
+                to_unit(true);
+                let done = lend(&of_stack, unit, output);
+                to_unit(false);
+                done
+            }),
             plan: Arc::new(move || stack::plan_of(&place).ok().map(Arc::new)),
         }
     }

@@ -9,11 +9,15 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde::Deserialize;
-
-use crate::tui::{Keymap, ThemeName};
+use crate::config::diagnostic::{Diagnostic, Report};
+use crate::config::parse;
+use crate::config::source::{Sources, Span};
+use crate::config::suggest::closest;
+use crate::config::tree::{Entry, Node, Value, parse_bool};
+use crate::tui::{Action, BindError, Keymap, ThemeName};
 
 /// What it says.
 #[derive(Clone, Debug)]
@@ -24,86 +28,171 @@ pub struct FaceConfig {
     pub keymap: Keymap,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    theme: Option<String>,
-    mouse: Option<bool>,
-    #[serde(default)]
-    keys: BTreeMap<String, Keys>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Keys {
-    One(String),
-    Many(Vec<String>),
-}
+const KEYS: [&str; 3] = ["theme", "mouse", "keys"];
 
 impl FaceConfig {
     /// Reads the file; one that is not there says nothing.
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub fn read() -> Result<Self, Vec<String>> {
+    pub fn read() -> Result<Self, Report> {
         let Some(path) = path() else {
-            return Self::parse("");
+            return Self::parse(&PathBuf::new(), String::new());
         };
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(vec![format!("cannot read `{}`: {error}", path.display())]),
-        };
-        Self::parse(&text).map_err(|mistakes| {
-            let named = mistakes.into_iter();
-            named
-                .map(|mistake| format!("{}: {mistake}", path.display()))
-                .collect()
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Self::parse(&path, text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Self::parse(&path, String::new())
+            }
+            Err(error) => {
+                let what = format!("cannot read `{}`: {error}", path.display());
+                Err(Report {
+                    diagnostics: vec![Diagnostic::file(what)],
+                    sources: Sources::new(Path::new("")),
+                })
+            }
+        }
+    }
+
+    fn parse(path: &Path, text: String) -> Result<Self, Report> {
+        let mut sources = Sources::new(Path::new(""));
+        let file = sources.add(path, text);
+        let mut mistakes = Vec::new();
+        let root = parse::parse(&sources, file, &mut mistakes);
+        let config = Self::of(root.as_ref(), &mut mistakes);
+        if mistakes.is_empty() {
+            return Ok(config);
+        }
+        Err(Report {
+            diagnostics: mistakes,
+            sources,
         })
     }
 
-    fn parse(text: &str) -> Result<Self, Vec<String>> {
-        let raw = if text.trim().is_empty() {
-            Raw::default()
-        } else {
-            serde_saphyr::from_str::<Option<Raw>>(text)
-                .map_err(|error| vec![error.to_string()])?
-                .unwrap_or_default()
+    fn of(root: Option<&Node>, mistakes: &mut Vec<Diagnostic>) -> Self {
+        let mut config = Self {
+            theme: None,
+            mouse: true,
+            keymap: Keymap::default(),
         };
-        let mut mistakes = Vec::new();
-        let theme = raw.theme.and_then(|name| {
-            let theme = ThemeName::parse(&name);
-            if theme.is_none() {
-                let known: Vec<&str> = ThemeName::ALL.iter().map(|theme| theme.as_str()).collect();
-                mistakes.push(format!(
-                    "no theme is named `{name}`; there is {}",
-                    known.join(", ")
-                ));
+        let Some(root) = root.filter(|root| !root.is_null()) else {
+            return config;
+        };
+        for entry in entries(root, mistakes) {
+            let value = &entry.value;
+            match &*entry.key {
+                "theme" => {
+                    let theme = text(value).and_then(|name| ThemeName::parse(name));
+                    if theme.is_none() {
+                        let known = ThemeName::ALL.map(ThemeName::as_str);
+                        let no = Diagnostic::structure(value.span, "no theme has that name")
+                            .label(format!("expected one of {}", known.join(", ")));
+                        mistakes.push(no.maybe_help(meant(text(value), known)));
+                    }
+                    config.theme = theme;
+                }
+                "mouse" => match plain(value).and_then(|text| parse_bool(text)) {
+                    Some(mouse) => config.mouse = mouse,
+                    None => mistakes.push(mismatch(value, "`true` or `false`")),
+                },
+                "keys" => config.keymap = keymap(value, mistakes),
+                other => {
+                    let no = Diagnostic::structure(entry.key_span, "unknown key")
+                        .label(format!("expected one of {}", KEYS.join(", ")));
+                    mistakes.push(no.maybe_help(meant(Some(other), KEYS)));
+                }
             }
-            theme
-        });
-        let wishes: BTreeMap<String, Vec<String>> = (raw.keys.into_iter())
-            .map(|(action, keys)| {
-                let keys = match keys {
-                    Keys::One(key) => vec![key],
-                    Keys::Many(keys) => keys,
-                };
-                (action, keys)
-            })
-            .collect();
-        let keymap = Keymap::rebound(&wishes).unwrap_or_else(|errors| {
-            mistakes.extend(errors.iter().map(ToString::to_string));
-            Keymap::default()
-        });
-        if !mistakes.is_empty() {
-            return Err(mistakes);
         }
-        Ok(Self {
-            theme,
-            mouse: raw.mouse.unwrap_or(true),
-            keymap,
-        })
+        config
     }
+}
+
+fn entries<'n>(node: &'n Node, mistakes: &mut Vec<Diagnostic>) -> &'n [Entry] {
+    match node.as_map() {
+        Some(map) => &map.entries,
+        None => {
+            mistakes.push(mismatch(node, "a map"));
+            &[]
+        }
+    }
+}
+
+fn mismatch(node: &Node, expected: &str) -> Diagnostic {
+    let what = format!("expected {expected}, found {}", node.describe());
+    Diagnostic::structure(node.span, what)
+}
+
+fn text(node: &Node) -> Option<&Arc<str>> {
+    match &node.value {
+        Value::Scalar(scalar) if !scalar.is_null() => Some(&scalar.text),
+        Value::Scalar(_) | Value::Seq(_) | Value::Map(_) => None,
+    }
+}
+
+/// What is not quoted.
+fn plain(node: &Node) -> Option<&Arc<str>> {
+    match &node.value {
+        Value::Scalar(scalar) if scalar.plain => Some(&scalar.text),
+        Value::Scalar(_) | Value::Seq(_) | Value::Map(_) => None,
+    }
+}
+
+fn meant<'a>(
+    word: Option<impl AsRef<str>>,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    let found = closest(word?.as_ref(), known)?;
+    Some(format!("did you mean `{found}`?"))
+}
+
+/// The keys of each action, with their places.
+fn keymap(node: &Node, mistakes: &mut Vec<Diagnostic>) -> Keymap {
+    let mut wishes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut places: BTreeMap<String, (Span, Vec<(String, Span)>)> = BTreeMap::new();
+    for entry in entries(node, mistakes) {
+        let named: &[Node] = match &entry.value.value {
+            Value::Seq(keys) => keys,
+            Value::Scalar(_) | Value::Map(_) => std::slice::from_ref(&entry.value),
+        };
+        let mut keys = Vec::new();
+        for key in named {
+            match text(key) {
+                Some(text) => keys.push((text.to_string(), key.span)),
+                None => mistakes.push(mismatch(key, "a key, such as `x` or `ctrl-x`")),
+            }
+        }
+        let texts = keys.iter().map(|(text, _)| text.clone()).collect();
+        wishes.insert(entry.key.to_string(), texts);
+        places.insert(entry.key.to_string(), (entry.key_span, keys));
+    }
+    let errors = match Keymap::rebound(&wishes) {
+        Ok(keymap) => return keymap,
+        Err(errors) => errors,
+    };
+    // Of an action that was given away from its key there is no place in the file.
+    let name = |action: &str| places.get(action).map_or(node.span, |(span, _)| *span);
+    for error in errors {
+        let at = match &error {
+            BindError::UnknownAction(action) => name(action),
+            BindError::NoWayOut(action) => name(action),
+            BindError::NoKey(key) => {
+                let mut all = places.values().flat_map(|(_, keys)| keys);
+                let found = all.find(|(text, _)| *text == key.0);
+                found.map_or(node.span, |(_, span)| *span)
+            }
+            BindError::Taken { second, .. } => name(second),
+        };
+        let help = match &error {
+            BindError::UnknownAction(action) => {
+                let known = Action::ALL.iter().map(|action| action.name());
+                meant(Some(action), known)
+                    .or_else(|| Some("`:` in the dashboard lists all actions".to_owned()))
+            }
+            BindError::NoKey(_) | BindError::Taken { .. } | BindError::NoWayOut(_) => None,
+        };
+        mistakes.push(Diagnostic::meaning(at, error.to_string()).maybe_help(help));
+    }
+    Keymap::default()
 }
 
 fn path() -> Option<PathBuf> {
@@ -119,26 +208,45 @@ fn path() -> Option<PathBuf> {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<FaceConfig, Report> {
+        FaceConfig::parse(Path::new("/c/config.yaml"), text.to_owned())
+    }
+
     #[test]
     fn wishes_are_read() {
-        let config = FaceConfig::parse(
-            "theme: light\nmouse: false\nkeys:\n  restart: R\n  quit: [q, ctrl-q]\n",
-        );
+        let config =
+            parse("theme: light\nmouse: false\nkeys:\n  restart: R\n  quit: [q, ctrl-q]\n");
         let config = config.unwrap();
         assert_eq!(config.theme, Some(ThemeName::Light));
         assert!(!config.mouse);
         assert_ne!(config.keymap, Keymap::default());
-        assert!(FaceConfig::parse("").unwrap().mouse);
-        assert!(FaceConfig::parse("# nothing\n").unwrap().mouse);
+        assert!(parse("").unwrap().mouse);
+        assert!(parse("# nothing\n").unwrap().mouse);
+        assert_eq!(parse("keys: {}\n").unwrap().keymap, Keymap::default());
     }
 
     #[test]
-    fn mistakes_are_told() {
-        let told = |text| FaceConfig::parse(text).unwrap_err();
-        assert_eq!(
-            told("theme: pink\nkeys: {fly: x, stop: super-x}\n").len(),
-            3
+    fn mistakes_are_told_all_at_once_and_where_they_stand() {
+        let told = |text| parse(text).unwrap_err().render(false);
+        let all = told(
+            "theme: pink\nmouse: perhaps\ncolour: red\nkeys:\n  restrat: R\n  stop: super-x\n  \
+             start: [b]\n  kill: [b]\n  help: {a: b}\n",
         );
-        assert!(told("colour: red\n")[0].contains("colour"));
+        for part in [
+            "/c/config.yaml:1:8",
+            "/c/config.yaml:2:8",
+            "/c/config.yaml:3:1",
+            "/c/config.yaml:5:3",
+            "/c/config.yaml:6:9",
+            "did you mean `restart`?",
+            "`super-x` is no key",
+            "`b` is given to both",
+            "/c/config.yaml:9:9",
+        ] {
+            assert!(all.contains(part), "{part} in:\n{all}");
+        }
+        assert!(told("keys: [a]\n").contains("expected a map"));
+        assert!(told("keys: {quit: []}\n").contains("`quit` must keep a key"));
+        assert!(told("theme: [\n").contains("/c/config.yaml:"));
     }
 }

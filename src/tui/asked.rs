@@ -41,7 +41,7 @@ impl Model {
             Some(Chosen::Group(name)) => {
                 let mut table = self.table.clone();
                 table.folded.clear();
-                let rows = table.rows(&self.snapshot, &self.history, self.now);
+                let rows = table.rows(&self.snapshot, &self.history, &self.usage, self.now);
                 (rows.iter())
                     .skip_while(|row| !matches!(row, Row::Group { title, .. } if title == name))
                     .skip(1)
@@ -94,7 +94,10 @@ impl Model {
             let pieces = super::log::pieces(&line.bytes, 4096);
             pieces.iter().map(|piece| &*piece.text).collect()
         };
-        let texts = lines.map_or(&[][..], Vec::as_slice).iter().map(text);
+        let lines = lines.map_or(&[][..], Vec::as_slice).iter();
+        // Not those of the run before.
+        let lines = lines.filter(|line| run.is_some_and(|run| line.origin.run.attempt == run.1));
+        let texts = lines.map(text);
         texts.filter(|text| !text.trim().is_empty()).collect()
     }
 

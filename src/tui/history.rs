@@ -95,6 +95,8 @@ pub struct UnitHistory {
     pub budget: Option<(u32, Option<u32>)>,
     /// It has a probe: a start alone does not make it ready.
     is_probed: bool,
+    /// A start was taken to be all, as nothing was known of a probe yet.
+    is_assumed: bool,
     /// Of the run that is there.
     attempt: Attempt,
     /// Why that is being stopped.
@@ -199,6 +201,9 @@ impl History {
                 }
                 Some(unit) => {
                     unit.is_probed = view.readiness != Readiness::Unprobed;
+                    if State::of(view) == State::Starting {
+                        unit.not_yet();
+                    }
                     if missed {
                         unit.enter(State::of(view), view.since);
                     }
@@ -259,16 +264,19 @@ impl UnitHistory {
                     push(&mut self.restarts, at);
                 }
                 (self.attempt, self.stopped_for) = (*attempt, None);
+                self.is_assumed = false;
                 None
             }
             UnitChange::Started { attempt, pid } => {
                 if !self.is_probed {
                     self.enter(State::Ready, at);
+                    self.is_assumed = true;
                 }
                 let again = if attempt.0 > 1 { " again" } else { "" };
                 Some((Tone::Plain, format!("started{again}, pid {pid}")))
             }
             UnitChange::Ready { after } => {
+                self.not_yet();
                 self.enter(State::Ready, at);
                 let text = format!("ready after {}", short_duration(*after));
                 Some((Tone::Good, text))
@@ -350,6 +358,17 @@ impl UnitHistory {
             }
             UnitChange::Added => Some((Tone::Plain, "added by a reload".to_owned())),
             UnitChange::Removed => Some((Tone::Plain, "taken out by a reload".to_owned())),
+        }
+    }
+
+    /// There is a probe after all: what was taken for the end of its start was none.
+    fn not_yet(&mut self) {
+        let is_assumed = std::mem::take(&mut self.is_assumed);
+        if let Some(last) = self
+            .stretches
+            .pop_if(|last| is_assumed && last.state == State::Ready)
+        {
+            self.enter(State::Starting, last.from);
         }
     }
 

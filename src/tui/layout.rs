@@ -4,6 +4,13 @@ use ratatui::layout::{Position, Rect};
 
 use super::model::{Focus, Model, View, Zoom};
 
+/// Percent that units get beyond [`Model::split`] where the log stands beside them: a row is
+/// read as a whole, a line of the log may be wrapped.
+pub const WIDER: u16 = 8;
+
+/// The same where the log stands below.
+pub const TALLER: u16 = 10;
+
 /// From this width on the log stands beside the units.
 const BESIDE: u16 = 140;
 
@@ -135,7 +142,7 @@ pub fn areas(model: &Model) -> Areas {
 }
 
 fn beside(model: &Model, body: Rect, areas: &mut Areas) {
-    let share = u32::from(body.width) * u32::from(model.split) / 100;
+    let share = u32::from(body.width) * u32::from(model.split + WIDER) / 100;
     let width = u16::try_from(share)
         .unwrap_or(body.width)
         .clamp(30, body.width - 30);
@@ -154,9 +161,7 @@ fn beside(model: &Model, body: Rect, areas: &mut Areas) {
 }
 
 fn stacked(model: &Model, body: Rect, areas: &mut Areas) {
-    // Units need rows more than columns.
-    const MORE: u16 = 10;
-    let share = u32::from(body.height) * u32::from(model.split + MORE) / 100;
+    let share = u32::from(body.height) * u32::from(model.split + TALLER) / 100;
     let share = u16::try_from(share).unwrap_or(body.height);
     let needed = u16::try_from(model.rows.len().max(1) + 1).unwrap_or(u16::MAX);
     // Where there is hardly any room, the pane that has the keys gets it.

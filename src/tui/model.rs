@@ -282,7 +282,7 @@ impl Model {
     /// Brings rows, choice and scrolling in line with what has changed.
     pub fn settle(&mut self) {
         self.digest.take(&self.snapshot, self.plan.as_ref());
-        self.rows = self.table.rows(&self.snapshot, &self.history, self.now);
+        self.rows = (self.table).rows(&self.snapshot, &self.history, &self.usage, self.now);
         let place = self.chosen_row();
         if place.is_none() {
             let old = self.top.min(self.rows.len().saturating_sub(1));

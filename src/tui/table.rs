@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::history::{History, State};
+use super::usage::Usage;
 use super::words;
 use crate::domain::id::InstanceId;
 use crate::domain::snapshot::{Snapshot, UnitView};
@@ -30,6 +31,9 @@ pub enum Sort {
     /// What needs a look first.
     State,
     Age,
+    /// Who uses most of the processors first.
+    Cpu,
+    Memory,
     Restarts,
 }
 
@@ -40,7 +44,9 @@ impl Sort {
             Self::File => Self::Name,
             Self::Name => Self::State,
             Self::State => Self::Age,
-            Self::Age => Self::Restarts,
+            Self::Age => Self::Cpu,
+            Self::Cpu => Self::Memory,
+            Self::Memory => Self::Restarts,
             Self::Restarts => Self::File,
         }
     }
@@ -52,6 +58,8 @@ impl Sort {
             Self::Name => "name",
             Self::State => "state",
             Self::Age => "time in state",
+            Self::Cpu => "processor",
+            Self::Memory => "memory",
             Self::Restarts => "restarts",
         }
     }
@@ -91,7 +99,13 @@ pub struct Table {
 
 impl Table {
     #[must_use]
-    pub fn rows(&self, snapshot: &Snapshot, history: &History, now: Instant) -> Vec<Row> {
+    pub fn rows(
+        &self,
+        snapshot: &Snapshot,
+        history: &History,
+        usage: &Usage,
+        now: Instant,
+    ) -> Vec<Row> {
         let mut groups: Vec<(String, Vec<usize>)> = match self.grouping {
             Grouping::Kind => vec![
                 ("services".into(), Vec::new()),
@@ -123,7 +137,7 @@ impl Table {
         let with_titles = groups.len() > 1;
         let mut rows = Vec::new();
         for (title, mut units) in groups {
-            self.order(&mut units, &snapshot.units);
+            self.order(&mut units, &snapshot.units, usage);
             let folded = with_titles && self.folded.contains(&title);
             if with_titles {
                 let good = units.iter().filter(|place| {
@@ -162,12 +176,21 @@ impl Table {
         !is_named(unit.name.as_str()) && !is_named(&words::status(unit, history.get(unit.id), now))
     }
 
-    fn order(&self, places: &mut [usize], units: &[Arc<UnitView>]) {
+    fn order(&self, places: &mut [usize], units: &[Arc<UnitView>], usage: &Usage) {
+        let used = |place: &usize| usage.of(units[*place].id);
         match self.sort {
             Sort::File => {}
             Sort::Name => places.sort_by(|a, b| units[*a].name.cmp(&units[*b].name)),
             Sort::State => places.sort_by_key(|place| urgency(State::of(&units[*place]))),
             Sort::Age => places.sort_by_key(|place| std::cmp::Reverse(units[*place].since)),
+            Sort::Cpu => {
+                let cpu = |place: &usize| used(place).and_then(|used| used.cpu).unwrap_or(-1.0);
+                places.sort_by(|a, b| cpu(b).total_cmp(&cpu(a)));
+            }
+            Sort::Memory => {
+                let memory = |place: &usize| used(place).map(|used| used.memory);
+                places.sort_by_key(|place| std::cmp::Reverse(memory(place)));
+            }
             Sort::Restarts => {
                 places.sort_by_key(|place| std::cmp::Reverse(units[*place].restarts));
             }

@@ -116,6 +116,13 @@ impl Theme {
         }
     }
 
+    /// What stands on a line between panes, whose colour it does not take.
+    #[must_use]
+    pub fn title(&self) -> Style {
+        let ink = self.text.fg.unwrap_or(Color::Reset);
+        Style::new().fg(ink).patch(self.strong)
+    }
+
     #[must_use]
     pub fn tone(&self, tone: Tone) -> Style {
         match tone {

@@ -97,6 +97,27 @@ impl Screen {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// What draws the screen as it is, with its colours.
+    pub fn drawing(&self) -> Vec<u8> {
+        let output = self.tmux(&["capture-pane", "-p", "-e", "-N"]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.trim_end_matches('\n')
+            .replace('\n', "\r\n")
+            .into_bytes()
+    }
+
+    /// What tmux knows of the terminal, in its words for formats.
+    pub fn state(&self, format: &str) -> String {
+        let output = self.tmux(&["display-message", "-p", format]);
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Runs another pk, away from the terminal, to its end.
+    pub fn run(&self, args: &[&str]) -> String {
+        let output = self.pk.command().args(args).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Waits until the screen is as asked.
     #[track_caller]
     pub fn wait(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {

@@ -231,6 +231,7 @@ fn a_wrong_configuration_starts_nothing() {
         return;
     };
     screen.wait_for("no action is named `fly`");
+    screen.wait_for("config.yaml:1:8");
     screen.wait_for("left with 2");
 }
 

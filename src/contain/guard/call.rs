@@ -22,6 +22,17 @@ pub(super) fn fork() -> io::Result<Option<Pid>> {
     }
 }
 
+/// `fork(2)`, where this process may have threads: the child must make system calls alone, on
+/// memory of its stack.
+pub(super) fn fork_beside_threads() -> io::Result<Option<Pid>> {
+    // SAFETY: the only caller's child takes no lock, uses no heap and runs nothing that
+    // another thread of this process was about to change; it ends by `_exit`.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        pid => Ok(Pid::from_raw(pid)),
+    }
+}
+
 /// `_exit(2)`: runs nothing that this process shares with the one it was forked from.
 pub(super) fn exit(code: c_int) -> ! {
     // SAFETY: takes a number and does not return.

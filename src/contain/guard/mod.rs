@@ -36,6 +36,7 @@
 
 mod call;
 mod leaf;
+mod screen;
 mod slim;
 mod sweep;
 mod terminal;
@@ -58,6 +59,7 @@ use rustix::process::{
 
 use super::{census, sys};
 use crate::domain::signal::Signal;
+pub use screen::ScreenGuard;
 use terminal::Terminal;
 use watch::Watch;
 

@@ -1,6 +1,7 @@
 //! The terminal of a face's job, as it was, and set back if the face dies without doing so.
 
 use std::ffi::CStr;
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Pid, getpid};
@@ -58,27 +59,46 @@ impl Terminal {
         if self.foreground() != Some(self.job) {
             return;
         }
-        let Ok(name) = CStr::from_bytes_until_nul(&self.name) else {
+        let Some(device) = self.open() else {
             return;
         };
-        // Not to be controlled by it, nor held up by it.
-        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let Ok(device) = openat(CWD, name, flags, Mode::empty()) else {
-            return;
-        };
-        let changed = tcgetattr(&device).is_ok_and(|now| {
-            let modes = |settings: &Termios| {
-                (
-                    settings.input_modes,
-                    settings.output_modes,
-                    settings.local_modes,
-                )
-            };
-            modes(&now) != modes(&self.settings)
-        });
+        let changed = tcgetattr(&device).is_ok_and(|now| modes(&now) != modes(&self.settings));
         if changed && tcsetattr(&device, OptionalActions::Now, &self.settings).is_ok() {
             let _ = rustix::io::write(&device, LEAVE_SCREEN);
         }
+    }
+
+    /// Leaves what a dead face had drawn, also where the shell has taken the terminal back
+    /// already, but not where another job has. Uses no heap.
+    pub fn leave_screen(&self) {
+        let foreground = self.foreground();
+        let is_shells = foreground == Some(self.session);
+        if foreground != Some(self.job) && !is_shells {
+            return;
+        }
+        let Some(device) = self.open() else {
+            return;
+        };
+        let mut raw = self.settings.clone();
+        raw.make_raw();
+        let Ok(now) = tcgetattr(&device) else {
+            return;
+        };
+        // Of a shell that edits lines itself these are its own by now.
+        let is_ours = modes(&now) == modes(&raw);
+        if is_ours && tcsetattr(&device, OptionalActions::Now, &self.settings).is_err() {
+            return;
+        }
+        if is_ours || is_shells {
+            let _ = rustix::io::write(&device, LEAVE_SCREEN);
+        }
+    }
+
+    /// Not to be controlled by it, nor held up by it.
+    fn open(&self) -> Option<OwnedFd> {
+        let name = CStr::from_bytes_until_nul(&self.name).ok()?;
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        openat(CWD, name, flags, Mode::empty()).ok()
     }
 
     /// The job in the foreground, as the leader of the session sees it: a guard has another
@@ -94,6 +114,15 @@ impl Terminal {
         let read = rustix::io::read(&stat, &mut buffer).ok()?;
         foreground_of(&buffer[..read])
     }
+}
+
+/// What a face that draws changes.
+fn modes(settings: &Termios) -> impl PartialEq {
+    (
+        settings.input_modes,
+        settings.output_modes,
+        settings.local_modes,
+    )
 }
 
 /// Field 8 of `/proc/PID/stat` (`proc_pid_stat(5)`).

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use ratatui::style::Modifier;
 
-use super::drive::{Driver, mess};
+use super::drive::{Driver, mess, unit};
 use crate::control::{TerminalEvent, UnitWatch};
 use crate::domain::change::UnitChange;
 use crate::domain::exit::ExitStatus;
 use crate::domain::id::{Attempt, InstanceId};
 use crate::domain::listening::{ListeningPort, UnitPorts};
-use crate::domain::phase::Stop;
+use crate::domain::phase::{PhaseName, Stop};
 use crate::domain::processes::{Held, UnitProcess};
-use crate::domain::spec::Tty;
+use crate::domain::spec::{Tty, UnitKind};
 use crate::domain::terminal::TerminalSize;
 use crate::domain::time::Instant;
 use crate::logs::Stream;
@@ -240,6 +240,50 @@ fn matches_are_marked_and_the_current_one_more() {
     // The last one is where the search begins.
     assert_eq!(driver.style("GET /items/7").bg, theme.hit_current.bg);
     assert_eq!(driver.style("GET /items 200").bg, theme.hit.bg);
+    // Also on the row of the cursor.
+    driver.keys("tab");
+    assert_eq!(driver.style("GET /items/7").bg, theme.hit_current.bg);
+    assert_eq!(driver.style("/items/7 404").bg, theme.selected.bg);
+}
+
+#[test]
+fn what_is_probed_is_not_ready_by_its_start() {
+    let mut views = mess();
+    views.truncate(1);
+    let idle = unit(0, "db", UnitKind::Service, PhaseName::Idle);
+    let mut driver = Driver::new(vec![idle], 120, 12);
+    let attempt = Attempt(1);
+    driver.change(0, 0, "db", UnitChange::Starting { attempt });
+    driver.change(1_000, 0, "db", UnitChange::Started { attempt, pid: 9 });
+    let after = Duration::from_secs(30);
+    driver.change(31_000, 0, "db", UnitChange::Ready { after });
+    driver.units(views);
+    driver.keys("3");
+    let text = driver.text();
+    let bar = text.lines().find(|line| line.contains("● db")).unwrap();
+    assert!(bar.contains("▒▒▒▒▒▒▒▒▒▒███"), "{text}");
+    assert!(bar.trim_end().ends_with("31s"), "{text}");
+}
+
+#[test]
+fn the_row_of_who_uses_most_comes_first() {
+    let mut driver = busy(120, 40);
+    let order = |driver: &Driver| {
+        let text = driver.text();
+        (
+            text.find("● db"),
+            text.find("● cache"),
+            text.find("◐ search"),
+        )
+    };
+    let (db, cache, search) = order(&driver);
+    assert!(db < cache && cache < search);
+    for (keys, title) in [("o o o o", "CPU↓"), ("o", "MEM↓")] {
+        driver.keys(keys);
+        driver.assert_shows(title);
+        let (db, cache, search) = order(&driver);
+        assert!(search < cache && cache < db, "{}", driver.text());
+    }
 }
 
 #[test]

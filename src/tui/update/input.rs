@@ -285,7 +285,10 @@ fn to_failure(model: &mut Model) {
 
 fn matched(model: &mut Model, down: bool) {
     match &model.log.search {
-        None => model.say("no search; `ctrl-f` begins one", Tone::Warning),
+        None => {
+            let key = model.keymap.label(Action::Find).unwrap_or_default();
+            model.say(format!("no search; {key} begins one"), Tone::Warning);
+        }
         Some(_) if model.log.only_matches => {
             model.say("only matching lines are shown", Tone::Plain);
         }

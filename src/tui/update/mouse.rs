@@ -5,7 +5,7 @@ use ratatui::layout::Position;
 
 use super::{input, panes, terminal};
 use crate::tui::keymap::Action;
-use crate::tui::layout::Spot;
+use crate::tui::layout::{self, Spot};
 use crate::tui::model::{Dragging, Focus, Model, Overlay, View};
 use crate::tui::msg::Effect;
 use crate::tui::table::Chosen;
@@ -109,16 +109,18 @@ fn press(model: &mut Model, spot: Spot, effects: &mut Vec<Effect>) {
 
 fn drag(model: &mut Model, position: Position) {
     let areas = model.areas();
-    let (at, all) = if areas.divider.width > 0 {
-        (position.x, model.size.width)
+    let (at, all, beyond) = if areas.divider.width > 0 {
+        (position.x, model.size.width, layout::WIDER)
     } else {
         (
             position.y.saturating_sub(areas.main.y),
             areas.main.height + areas.logs.height,
+            layout::TALLER,
         )
     };
     let percent = u32::from(at) * 100 / u32::from(all.max(1));
-    model.split = u16::try_from(percent).unwrap_or(50).clamp(20, 80);
+    let percent = u16::try_from(percent).unwrap_or(50);
+    model.split = percent.saturating_sub(beyond).clamp(20, 80);
 }
 
 fn wheel(model: &mut Model, spot: Spot, rows: isize) {

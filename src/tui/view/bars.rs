@@ -46,56 +46,98 @@ pub(super) fn header(model: &Model, area: Rect, buffer: &mut Buffer) {
         &format!(" {name} "),
         theme.badge,
     );
-    let mut end = area.right().saturating_sub(1);
     let on_bar = |style: Style| theme.bar.patch(style);
-    match model.snapshot.shutdown {
-        Some(Shutdown::Graceful) => {
-            end = right(buffer, x, y, end, "stopping", on_bar(theme.warning));
-        }
-        Some(Shutdown::Now) => end = right(buffer, x, y, end, "killing", on_bar(theme.bad)),
-        None => {
-            let up = words::age(model.now.since_start());
-            end = right(buffer, x + 12, y, end, &format!("up {up}"), theme.bar);
-            if let Some(ready) = model.ready_at {
-                let text = format!("ready in {} · ", short_duration(ready.since_start()));
-                end = right(buffer, x + 30, y, end, &text, theme.bar);
-            }
-        }
+    let counted: Vec<(String, String, Style)> = (COUNTED.iter())
+        .filter(|(state, _)| model.digest.count(*state) > 0)
+        .map(|(state, word)| {
+            let count = model.digest.count(*state);
+            let (glyph, tone) = words::glyph(*state);
+            let (long, short) = (
+                format!("  {glyph} {count} {word}"),
+                format!(" {glyph}{count}"),
+            );
+            (long, short, on_bar(theme.tone(tone)))
+        })
+        .collect();
+    let wide = |of: fn(&(String, String, Style)) -> &String| -> usize {
+        counted.iter().map(|each| fit::width(of(each))).sum()
+    };
+    let (long, short) = (wide(|each| &each.0), wide(|each| &each.1));
+    let room = usize::from(area.right().saturating_sub(x + 2));
+    // In words, unless what they use could not be told then.
+    let wanted = if model.usage.is_known { 40 } else { 8 };
+    let beside = if long + wanted <= room { long } else { short };
+    let mut end = area.right().saturating_sub(1);
+    for (text, style) in aside(model, room.saturating_sub(beside)) {
+        end = right(buffer, x, y, end, &text, on_bar(style));
     }
-    if let Some(mechanism) = &model.mechanism {
-        let text = fit::clip(mechanism, 40);
-        end = right(buffer, x + 40, y, end, &format!("{text} · "), theme.bar);
-    }
-    if model.usage.is_known && area.width >= 100 {
-        let total = &model.usage.total;
-        let text = format!(
-            "{} cpu {} · mem {} · {} proc · ",
-            usage::sparkline(&total.cpu_trail, 12, 50.0),
-            usage::percent(total.cpu.unwrap_or_default()),
-            usage::bytes(total.memory),
-            total.processes
-        );
-        end = right(buffer, x + 26, y, end, &text, theme.bar);
-    }
-    for (state, word) in COUNTED {
-        let count = model.digest.count(state);
-        if count == 0 {
-            continue;
-        }
-        let (glyph, tone) = words::glyph(state);
-        let long = format!("  {glyph} {count} {word}");
-        let short = format!(" {glyph}{count}");
+    let mut after = short;
+    for (long, short, style) in &counted {
         let room = usize::from(end.saturating_sub(x + 1));
-        let text = if fit::width(&long) <= room && area.width >= 60 {
-            long
-        } else {
-            short
-        };
-        if fit::width(&text) > room {
+        after -= fit::width(short);
+        // The first ones in words as well, if that takes nothing from the rest.
+        let is_wide = area.width >= 60 && fit::width(long) + after <= room;
+        let text = if is_wide { long } else { short };
+        if fit::width(text) > room {
             break;
         }
-        x = put(buffer, x, y, end - x, &text, on_bar(theme.tone(tone)));
+        x = put(buffer, x, y, end - x, text, *style);
     }
+}
+
+/// What stands at the right of the header, from there to the left: as much as there is room
+/// for, what one looks for most first.
+fn aside(model: &Model, room: usize) -> Vec<(String, Style)> {
+    let theme = &model.theme;
+    let state = match model.snapshot.shutdown {
+        Some(Shutdown::Graceful) => ("stopping".to_owned(), theme.warning),
+        Some(Shutdown::Now) => ("killing".to_owned(), theme.bad),
+        None => {
+            let up = words::age(model.now.since_start());
+            (format!("up {up}"), Style::new())
+        }
+    };
+    let ready = (model.ready_at.filter(|_| model.snapshot.shutdown.is_none()))
+        .map(|at| format!("ready in {} · ", short_duration(at.since_start())));
+    let mechanism = (model.mechanism.as_ref()).map(|name| format!("{} · ", fit::clip(name, 40)));
+    let total = &model.usage.total;
+    let used = |with_trails: bool| {
+        let trail = |trail, full| match with_trails {
+            true => format!("{} ", usage::sparkline(trail, 10, full).trim_start()),
+            false => String::new(),
+        };
+        format!(
+            "{}cpu {} · {}mem {} · {} proc · ",
+            trail(&total.cpu_trail, 50.0),
+            usage::percent(total.cpu.unwrap_or_default()),
+            trail(&total.memory_trail, 2.0 * total.memory as f64),
+            usage::bytes(total.memory),
+            total.processes
+        )
+    };
+    let mut left = room.saturating_sub(fit::width(&state.0));
+    let mut fits = |text: &String| {
+        let fits = fit::width(text) <= left;
+        left -= if fits { fit::width(text) } else { 0 };
+        fits
+    };
+    let ready = ready.filter(&mut fits);
+    let is_known = model.usage.is_known;
+    let brief = is_known.then(|| used(false)).filter(&mut fits);
+    let mechanism = mechanism.filter(&mut fits);
+    let used = brief.map(|brief| {
+        // Above, its room was taken.
+        let whole = used(true);
+        if fit::width(&whole) <= left + fit::width(&brief) {
+            whole
+        } else {
+            brief
+        }
+    });
+    let others = [ready, mechanism, used].into_iter().flatten();
+    std::iter::once(state)
+        .chain(others.map(|text| (text, Style::new())))
+        .collect()
 }
 
 pub(super) fn alarm(model: &Model, area: Rect, buffer: &mut Buffer) {
@@ -238,12 +280,19 @@ fn typing(model: &Model, asking: &Asking, text: &str, area: Rect, buffer: &mut B
                 .count();
             (
                 "units".to_owned(),
-                format!("{count} of {}", model.snapshot.units.len()),
+                format!(
+                    "{count} of {}  ⏎ keep  esc as before",
+                    model.snapshot.units.len()
+                ),
             )
         }
         Asking::Find => {
             let found = model.log.search.as_ref().map(super::logs::found);
-            ("search".to_owned(), found.unwrap_or_default())
+            let keys = match found {
+                Some(found) => format!("{found}  ↑↓ next  ⏎ keep  esc end"),
+                None => "⏎ the one before  esc end".to_owned(),
+            };
+            ("search".to_owned(), keys)
         }
         Asking::Scale(unit) => (
             format!("instances of {unit}"),

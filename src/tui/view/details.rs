@@ -149,17 +149,30 @@ fn watch(model: &Model, unit: &UnitView) -> Vec<(Tone, String)> {
     lines
 }
 
+fn flow(tone: Tone, indent: u16, text: &str, width: usize) -> Vec<Said> {
+    let room = width.saturating_sub(usize::from(indent)).max(8);
+    let parts = fit::wrap(text, room).into_iter();
+    parts.map(|part| (tone, indent, part)).collect()
+}
+
+/// Something that happened: what it says goes on below what it says.
+fn told(tone: Tone, ago: &str, text: &str, width: usize) -> Vec<Said> {
+    const HANG: u16 = 14;
+    let room = width.saturating_sub(usize::from(HANG)).max(16);
+    let parts = fit::wrap(text, room).into_iter().enumerate();
+    let line = |(at, part)| match at {
+        0 => (tone, 2, format!("{ago:>6} ago  {part}")),
+        _ => (tone, HANG, part),
+    };
+    parts.map(line).collect()
+}
+
 fn said(model: &Model, width: usize) -> Vec<Said> {
     let mut lines: Vec<Said> = Vec::new();
     let Some(unit) = model.unit() else {
         return lines;
     };
-    let mut wrapped = |tone: Tone, indent: u16, text: &str| {
-        let room = width.saturating_sub(usize::from(indent)).max(8);
-        for part in fit::wrap(text, room) {
-            lines.push((tone, indent, part));
-        }
-    };
+    let mut wrapped = |tone, indent, text: &str| lines.extend(flow(tone, indent, text, width));
     let history = model.history.get(unit.id);
     wrapped(Tone::Info, 0, "NOW");
     let (_, tone) = words::glyph(State::of(unit));
@@ -224,14 +237,15 @@ fn said(model: &Model, width: usize) -> Vec<Said> {
             if happened.is_empty() {
                 continue;
             }
-            wrapped(Tone::Plain, 0, "");
-            wrapped(Tone::Info, 0, title);
+            lines.extend(flow(Tone::Plain, 0, "", width));
+            lines.extend(flow(Tone::Info, 0, title, width));
             for Happened { at, tone, text } in happened.iter().rev().take(12) {
                 let ago = words::age(model.now.since(*at));
-                wrapped(*tone, 2, &format!("{ago:>6} ago  {text}"));
+                lines.extend(told(*tone, &ago, text, width));
             }
         }
     }
+    let mut wrapped = |tone, indent, text: &str| lines.extend(flow(tone, indent, text, width));
     wrapped(Tone::Plain, 0, "");
     wrapped(Tone::Info, 0, "IN THE FILE");
     let page = match &model.plan {

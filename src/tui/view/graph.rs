@@ -15,7 +15,7 @@ pub(super) fn graph(model: &Model, area: Rect, buffer: &mut Buffer) {
         return;
     }
     let theme = &model.theme;
-    let title = "GRAPH   left needs nothing, each unit needs what its wire comes from";
+    let title = "GRAPH   what a unit needs stands to its left";
     clipped(
         buffer,
         area.x + 1,

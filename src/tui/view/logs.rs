@@ -98,7 +98,12 @@ pub(super) fn title(model: &Model, pane: &PaneAt, area: Rect, buffer: &mut Buffe
     notes.push(match log.position {
         Position::Follow => ("following".to_owned(), theme.good),
         Position::At { .. } if log.is_at_start(shape, height) => {
-            ("at the oldest line".to_owned(), theme.warning)
+            let rows: usize = log.view(shape, height).iter().map(|entry| entry.rows).sum();
+            let text = match rows < height {
+                true => "all of it",
+                false => "at the oldest line",
+            };
+            (text.to_owned(), theme.warning)
         }
         Position::At { .. } => ("not following".to_owned(), theme.warning),
     });
@@ -120,7 +125,7 @@ pub(super) fn title(model: &Model, pane: &PaneAt, area: Rect, buffer: &mut Buffe
     let name_style = if has_keys {
         theme.border_focused.patch(theme.strong)
     } else {
-        theme.strong
+        theme.title()
     };
     let room = usize::from(end.saturating_sub(area.x + 3));
     let whose = format!(" {} ", fit::clip(&whose, room.saturating_sub(2)));
@@ -170,19 +175,18 @@ pub(super) fn lines(model: &Model, pane: &PaneAt, area: Rect, buffer: &mut Buffe
             .skip(entry.first_row)
             .take(entry.rows)
         {
+            // Below the text, whose matches are to be seen on it.
+            if log.cursor == Some(seq) && model.focus == Focus::Log && pane.is_active {
+                let row = Rect {
+                    y,
+                    height: 1,
+                    ..area
+                };
+                buffer.set_style(row, theme.selected);
+            }
             let mut x = prefix(model, log, entry.line, at == 0, area, y, buffer);
             for (style, text) in row {
                 x = put(buffer, x, y, area.right().saturating_sub(x), text, *style);
-            }
-            if log.cursor == Some(seq) && model.focus == Focus::Log && pane.is_active {
-                buffer.set_style(
-                    Rect {
-                        y,
-                        height: 1,
-                        ..area
-                    },
-                    theme.selected,
-                );
             }
             y += 1;
         }

@@ -121,6 +121,10 @@ fn help(model: &Model, scroll: usize, area: Rect, buffer: &mut Buffer) {
             }
         }
     }
+    if scroll + usize::from(inner.height) < rows && !inner.is_empty() {
+        let (x, y) = (inner.right() - 1, inner.bottom() - 1);
+        put(buffer, x, y, 1, "↓", theme.key);
+    }
 }
 
 fn leave(model: &Model, chosen: usize, area: Rect, buffer: &mut Buffer) {
@@ -189,7 +193,8 @@ fn confirm(model: &Model, question: &str, area: Rect, buffer: &mut Buffer) {
         .map(|unit| unit.name.to_string())
         .collect();
     let width = usize::from(area.width.saturating_sub(6)).min(56);
-    let mut names = if targets.len() > 1 {
+    // Two are named in the question.
+    let mut names = if targets.len() > 2 {
         fit::wrap(&targets.join(", "), width.max(1))
     } else {
         Vec::new()
@@ -313,6 +318,24 @@ fn palette(model: &Model, text: &str, chosen: usize, area: Rect, buffer: &mut Bu
     }
 }
 
+/// What most programs take the signal for.
+fn usual(signal: &str) -> &'static str {
+    match signal {
+        "SIGHUP" => "read the configuration again",
+        "SIGINT" => "stop, as by Ctrl-C",
+        "SIGTERM" => "stop in order",
+        "SIGUSR1" | "SIGUSR2" => "the program's own",
+        "SIGQUIT" => "stop, and dump core",
+        "SIGKILL" => "ends it at once; no program can refuse",
+        "SIGSTOP" => "hold still",
+        "SIGCONT" => "go on",
+        "SIGWINCH" => "the terminal has another size",
+        "SIGALRM" => "a timer is over",
+        "SIGABRT" => "abort, and dump core",
+        _ => "",
+    }
+}
+
 fn signals(model: &Model, chosen: usize, area: Rect, buffer: &mut Buffer) {
     let targets = model.targets();
     let title = match &targets[..] {
@@ -320,13 +343,22 @@ fn signals(model: &Model, chosen: usize, area: Rect, buffer: &mut Buffer) {
         several => format!("signal to {} units", several.len()),
     };
     let height = u16::try_from(SIGNALS.len()).unwrap_or(12);
-    let inner = window(model, &title, 30, height, area, buffer);
+    let inner = window(model, &title, 46, height, area, buffer);
     let page = usize::from(inner.height);
     let skip = (chosen + 1).saturating_sub(page);
     for (at, name) in SIGNALS.iter().enumerate().skip(skip).take(page) {
         let y = inner.y + u16::try_from(at - skip).unwrap_or(0);
         let style: Style = model.theme.text;
         clipped(buffer, inner.x + 1, y, inner.right(), name, style);
+        let usual = usual(name);
+        clipped(
+            buffer,
+            inner.x + 12,
+            y,
+            inner.right(),
+            usual,
+            model.theme.dim,
+        );
         if at == chosen {
             buffer.set_style(
                 Rect {

@@ -146,7 +146,7 @@ pub(super) fn title(model: &Model, pane: &PaneAt, id: InstanceId, area: Rect, bu
     let style = if has_keys {
         theme.border_focused.patch(theme.strong)
     } else {
-        theme.strong
+        theme.title()
     };
     let room = usize::from(end.saturating_sub(area.x + 3));
     let name = format!(

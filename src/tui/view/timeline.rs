@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -134,33 +135,36 @@ fn axis(model: &Model, end: Instant, (x, width): (u16, u16), area: Rect, buffer:
         "READY",
         theme.border_focused,
     );
-    let ticks = (width / 16).clamp(1, 8);
-    for tick in 0..=ticks {
-        let at = u16::try_from(u32::from(width) * u32::from(tick) / u32::from(ticks)).unwrap_or(0);
-        let time = end
-            .since_start()
-            .mul_f64(f64::from(tick) / f64::from(ticks));
-        let text = if tick == 0 {
-            "0".to_owned()
-        } else {
-            short_duration(time)
+    let whole = end.since_start();
+    let step = step(whole, (width / 14).clamp(1, 8));
+    for tick in 0.. {
+        let time = step * tick;
+        let share = time.as_secs_f64() / whole.as_secs_f64();
+        if share > 1.0 {
+            break;
+        }
+        let at = (share * f64::from(width)) as u16;
+        let text = match tick {
+            0 => "0".to_owned(),
+            _ => short_duration(time),
         };
-        if tick < ticks || fit::width(&text) <= 8 {
-            let start = if tick == ticks {
-                (x + at).saturating_sub(u16::try_from(fit::width(&text)).unwrap_or(0))
-            } else {
-                x + at
-            };
-            put(
-                buffer,
-                start,
-                area.y,
-                area.right().saturating_sub(start + 6),
-                &text,
-                theme.dim,
-            );
+        let wide = u16::try_from(fit::width(&text)).unwrap_or(u16::MAX);
+        if at.saturating_add(wide) < width {
+            put(buffer, x + at, area.y, wide, &text, theme.dim);
         }
     }
+}
+
+/// Between two ticks, so that there are that many at most: a round time.
+fn step(whole: Duration, most: u16) -> Duration {
+    const MILLIS: [u64; 24] = [
+        1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000, 60_000,
+        120_000, 300_000, 600_000, 1_200_000, 1_800_000, 3_600_000, 7_200_000, 21_600_000,
+    ];
+    let least = whole / u32::from(most.max(1));
+    let steps = MILLIS.into_iter().map(Duration::from_millis);
+    let found = steps.into_iter().find(|step| *step >= least);
+    found.unwrap_or(least)
 }
 
 /// The glyph that fills a stretch, and its style; none where nothing goes on.
@@ -224,32 +228,28 @@ fn legend(model: &Model, area: Rect, buffer: &mut Buffer) {
     let theme = &model.theme;
     let y = area.bottom() - 1;
     let mut x = area.x + 4;
-    for (state, word) in [
-        (State::Waiting, "waiting"),
-        (State::Starting, "starting"),
-        (State::Ready, "ready"),
-        (State::Completed, "done"),
-        (State::Backoff, "backoff"),
-        (State::Failed, "failed"),
+    let of = |state| fill(model, state).map_or(("", theme.dim), |fill| fill);
+    for ((glyph, style), word) in [
+        (("┃", theme.warning), "critical path"),
+        (("▲", theme.warning), "restart"),
+        (of(State::Waiting), "waiting"),
+        (of(State::Starting), "starting"),
+        (of(State::Ready), "ready"),
+        (of(State::Completed), "done"),
+        (of(State::Failed), "failed"),
+        (of(State::Backoff), "backoff"),
+        (of(State::Unwell), "unwell"),
+        (of(State::Skipped), "skipped"),
     ] {
-        if let Some((glyph, style)) = fill(model, state)
-            && x + 12 < area.right()
-        {
-            x = put(buffer, x, y, 2, &glyph.repeat(2), style);
-            x = put(
-                buffer,
-                x,
-                y,
-                area.right().saturating_sub(x),
-                &format!(" {word}  "),
-                theme.dim,
-            );
+        let word = format!(" {word}  ");
+        let wide = u16::try_from(fit::width(&word)).unwrap_or(u16::MAX);
+        // A word that is cut explains nothing.
+        if x.saturating_add(wide) > area.right() {
+            break;
         }
+        x = put(buffer, x, y, 1, glyph, style);
+        x = put(buffer, x, y, wide, &word, theme.dim);
     }
-    let x = clipped(buffer, x, y, area.right(), "▲", theme.warning);
-    let x = clipped(buffer, x, y, area.right(), " restart ", theme.dim);
-    let x = clipped(buffer, x, y, area.right(), "┃", theme.warning);
-    clipped(buffer, x, y, area.right(), " critical path", theme.dim);
 }
 
 /// When it was of use, or done, for the first time.

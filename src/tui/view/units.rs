@@ -9,6 +9,7 @@ use crate::domain::snapshot::UnitView;
 use crate::tui::digest::ports;
 use crate::tui::fit;
 use crate::tui::history::State;
+use crate::tui::keymap::Action;
 use crate::tui::model::{Focus, Model};
 use crate::tui::table::{Row, Sort};
 use crate::tui::theme::Tone;
@@ -25,10 +26,17 @@ struct Columns {
     cpu: u16,
     spark: u16,
     memory: u16,
+    memory_spark: u16,
     processes: u16,
     ports: u16,
     last: u16,
 }
+
+/// Columns from which on status and last event stand side by side: fewer tell neither.
+const WORDS: u16 = 56;
+
+/// Columns of a trail.
+const SPARK: u16 = 6;
 
 /// Before the name: mark, glyph, spaces.
 const LEAD: u16 = 4;
@@ -59,14 +67,17 @@ fn columns(model: &Model, width: u16) -> Columns {
     }
     if model.usage.is_known {
         columns.processes = take(4, 24);
-        columns.spark = take(8, 34);
+        columns.spark = take(SPARK, 32);
     }
     match u16::try_from(model.digest.widest_ports).unwrap_or(0) {
         0 => {}
-        wide => columns.ports = take(wide.clamp(5, 12), 28),
+        wide => columns.ports = take(wide.clamp(5, 14), 28),
     }
-    if left >= 70 {
-        columns.last = left / 2;
+    if model.usage.is_known {
+        columns.memory_spark = take(SPARK, WORDS);
+    }
+    if left >= WORDS {
+        columns.last = left * 2 / 5;
         left -= columns.last + 1;
     }
     columns.status = left;
@@ -87,9 +98,10 @@ pub(super) fn table(model: &Model, area: Rect, buffer: &mut Buffer) {
     heading(model, columns, Rect { height: 1, ..area }, buffer);
     if model.rows.is_empty() {
         let text = if model.snapshot.units.is_empty() {
-            "the stack has no units"
+            "the stack has no units".to_owned()
         } else {
-            "no unit is like that; esc shows all again"
+            let key = model.keymap.label(Action::Back).unwrap_or_default();
+            format!("no unit is like that; {key} shows all again")
         };
         if area.height > 1 {
             clipped(
@@ -97,7 +109,7 @@ pub(super) fn table(model: &Model, area: Rect, buffer: &mut Buffer) {
                 area.x + 2,
                 area.y + 1,
                 area.right(),
-                text,
+                &text,
                 model.theme.dim,
             );
         }
@@ -193,9 +205,10 @@ fn heading(model: &Model, columns: Columns, area: Rect, buffer: &mut Buffer) {
     column(columns.status, &status, false);
     column(columns.age, &sorted(Sort::Age, "FOR"), true);
     column(columns.restarts, &sorted(Sort::Restarts, "RST"), true);
-    column(columns.cpu, "CPU", true);
+    column(columns.cpu, &sorted(Sort::Cpu, "CPU"), true);
     column(columns.spark, "", false);
-    column(columns.memory, "MEM", true);
+    column(columns.memory, &sorted(Sort::Memory, "MEM"), true);
+    column(columns.memory_spark, "", false);
     column(columns.processes, "PROC", true);
     column(columns.ports, "PORTS", false);
     column(columns.last, "LAST EVENT", false);
@@ -288,13 +301,17 @@ fn unit(model: &Model, unit: &UnitView, columns: Columns, area: Rect, buffer: &m
         theme.warning,
     );
     let used = model.usage.of(unit.id).filter(|_| unit.pid.is_some());
-    let (mut cpu, mut trail, mut memory, mut processes) =
-        <(String, String, String, String)>::default();
+    let (mut cpu, mut trail, mut memory, mut memory_trail, mut processes) =
+        <(String, String, String, String, String)>::default();
     let (mut cpu_tone, mut memory_tone) = (Tone::Dim, Tone::Dim);
     if let Some(used) = used {
         cpu = used.cpu.map_or_else(String::new, usage::percent);
         cpu_tone = usage::cpu_tone(used.cpu.unwrap_or_default());
         trail = usage::sparkline(&used.cpu_trail, usize::from(columns.spark), 25.0);
+        // Half as high as it may become, unless that is limited.
+        let full = limit(model, unit).unwrap_or(2 * used.memory_peak);
+        let wide = usize::from(columns.memory_spark);
+        memory_trail = usage::sparkline(&used.memory_trail, wide, full as f64);
         memory = usage::bytes(used.memory);
         memory_tone = usage::memory_tone(used.memory, limit(model, unit));
         processes = used.processes.to_string();
@@ -310,6 +327,11 @@ fn unit(model: &Model, unit: &UnitView, columns: Columns, area: Rect, buffer: &m
         &fit::pad_left(&memory, usize::from(columns.memory)),
         theme.tone(memory_tone),
     );
+    let trail_tone = match memory_tone {
+        Tone::Plain => Tone::Dim,
+        tone => tone,
+    };
+    column(columns.memory_spark, &memory_trail, theme.tone(trail_tone));
     column(
         columns.processes,
         &fit::pad_left(&processes, usize::from(columns.processes)),
@@ -324,6 +346,6 @@ fn unit(model: &Model, unit: &UnitView, columns: Columns, area: Rect, buffer: &m
             Tone::Bad => theme.bad,
             _ => theme.dim,
         };
-        column(columns.last, &format!("{ago:>4} ago  {}", last.text), tone);
+        column(columns.last, &format!("{ago:>4}  {}", last.text), tone);
     }
 }
