@@ -31,6 +31,22 @@ pub fn raise_file_limit() {
     }
 }
 
+/// Makes room for that many descriptors, within the limit. To be called before this process has
+/// another thread.
+///
+/// The kernel makes the table larger by and by. While threads share it, each time everybody who
+/// opens a file waits for a grace period of RCU, some ten milliseconds (`expand_fdtable` of
+/// `fs/file.c`): a stack would start in fits.
+pub fn reserve_descriptors(count: u64) {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let highest = count.min(limit).saturating_sub(1);
+    let (Ok(highest), Ok(null)) = (i32::try_from(highest), super::clone::null()) else {
+        return;
+    };
+    // What cannot be had now is made room for when it is needed.
+    let _ = rustix::io::fcntl_dupfd_cloexec(null, highest);
+}
+
 /// The most open files that a child may be allowed: this process's own hard limit, or, for
 /// a privileged one, what the kernel allows anybody (`fs.nr_open`).
 #[must_use]

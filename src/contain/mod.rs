@@ -123,7 +123,7 @@ mod user;
 pub use cgroup::{LeftOver, NoScope, Refusal, clear_left_overs};
 pub use dispositions::{is_ignored, unblock_signals};
 pub use error::{ContainError, SpawnCause, SpawnError, Step};
-pub use file_limit::{most_open_files, raise_file_limit};
+pub use file_limit::{most_open_files, raise_file_limit, reserve_descriptors};
 pub use group::{Delivery, Group, Member, Running, Scope, StopReport, kill_all};
 pub use guard::{Guarded, LaunchError, Parting, Role, Supervised, kill_children, launch};
 pub use helper::{HelperEnd, HelperOutput, run_helper};

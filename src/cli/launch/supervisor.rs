@@ -38,6 +38,13 @@ const HOOKS: Duration = Duration::from_secs(5);
 /// The exit code that a panic gives.
 const PANICKED: i32 = 101;
 
+/// Descriptors of an instance: its cgroup, pidfd and pipes, a probe, and what its use is read
+/// from.
+const EACH: u64 = 12;
+
+/// Of the supervisor itself: logs, faces, watches.
+const OWN: u64 = 512;
+
 /// Runs the stack to its end, and ends this process.
 pub(super) fn supervise(
     stack: Stack,
@@ -83,6 +90,9 @@ fn run(
         supervised.tell_stand(stand);
     }
     contain::raise_file_limit();
+    let units = stack.wanted.plan.units().iter();
+    let instances: u64 = units.map(|unit| u64::from(unit.replicas.unwrap_or(1))).sum();
+    contain::reserve_descriptors(OWN + instances * EACH);
     if stack.detached
         && let Some((session, _)) = &mut stack.session
     {
