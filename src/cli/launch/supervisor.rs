@@ -91,7 +91,9 @@ fn run(
     }
     contain::raise_file_limit();
     let units = stack.wanted.plan.units().iter();
-    let instances: u64 = units.map(|unit| u64::from(unit.replicas.unwrap_or(1))).sum();
+    let instances: u64 = units
+        .map(|unit| u64::from(unit.replicas.unwrap_or(1)))
+        .sum();
     contain::reserve_descriptors(OWN + instances * EACH);
     if stack.detached
         && let Some((session, _)) = &mut stack.session
