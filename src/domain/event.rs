@@ -51,6 +51,9 @@ pub enum Fact {
     },
     /// The kernel has killed a member for want of memory. Comes before the leader's exit.
     OutOfMemory,
+    /// Somebody else listens on a port of the unit's: who, in words, and what to do. Comes before
+    /// the end of a run that has failed, or could not be started, because of it.
+    PortTaken { why: String },
     /// The stop command could not be run, or said that it has failed; or there was nowhere
     /// to type.
     StopCommandFailed,

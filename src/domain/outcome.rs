@@ -50,6 +50,14 @@ pub enum Failure {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limit: Option<u64>,
     },
+    /// Somebody else listens on one of its ports: who, in words, and what to do. It would fail
+    /// each time, so it is not restarted.
+    PortTaken {
+        why: String,
+        /// How it ended; none if it was not started.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<ExitStatus>,
+    },
     /// There is no process: what happened, in words.
     Spawn(String),
     /// Nothing was heard of the spawn in this time.
@@ -89,6 +97,7 @@ impl Failure {
     pub fn is_exit(&self) -> bool {
         match self {
             Self::Exit(_) | Self::Stage { .. } | Self::OutOfMemory { .. } => true,
+            Self::PortTaken { status, .. } => status.is_some(),
             Self::Spawn(_)
             | Self::SpawnTimeout(_)
             | Self::TimedOut(_)
@@ -108,6 +117,7 @@ impl Failure {
             Self::Exit(status) => (None, status),
             Self::Stage { name, status } => (Some(name), status),
             Self::OutOfMemory { .. }
+            | Self::PortTaken { .. }
             | Self::Spawn(_)
             | Self::SpawnTimeout(_)
             | Self::TimedOut(_)
@@ -125,6 +135,15 @@ impl Failure {
         }
     }
 
+    /// The same, where somebody else listens on a port of the unit.
+    #[must_use]
+    pub fn for_a_port_that_is_taken(self, why: String) -> Self {
+        Self::PortTaken {
+            why,
+            status: self.status(),
+        }
+    }
+
     /// Its kind, without the particulars that the failed unit's own line gives.
     #[must_use]
     pub fn brief(&self) -> String {
@@ -136,6 +155,7 @@ impl Failure {
             | Self::Exit(_)
             | Self::Stage { .. }
             | Self::OutOfMemory { .. }
+            | Self::PortTaken { .. }
             | Self::SpawnTimeout(_)
             | Self::TimedOut(_)
             | Self::NotReady { .. }
@@ -154,6 +174,7 @@ impl Failure {
                 stage: Some(stage), ..
             } => format!("stage {stage}: out of memory"),
             Self::OutOfMemory { stage: None, .. } => "out of memory".to_owned(),
+            Self::PortTaken { .. } => "port taken".to_owned(),
             Self::Spawn(_)
             | Self::SpawnTimeout(_)
             | Self::TimedOut(_)
@@ -173,6 +194,7 @@ impl Failure {
             Self::Exit(status) | Self::Stage { status, .. } | Self::OutOfMemory { status, .. } => {
                 Some(*status)
             }
+            Self::PortTaken { status, .. } => *status,
             Self::Spawn(_)
             | Self::SpawnTimeout(_)
             | Self::TimedOut(_)
@@ -327,7 +349,7 @@ impl fmt::Display for Failure {
                 }
                 write!(f, ": {status}")
             }
-            Self::Spawn(error) => f.write_str(error),
+            Self::PortTaken { why: text, .. } | Self::Spawn(text) => f.write_str(text),
             Self::SpawnTimeout(limit) => {
                 write!(f, "not started within {}", short_duration(*limit))
             }
@@ -400,92 +422,5 @@ impl fmt::Display for Skip {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::spec::{Command, Stage, UnitKind};
-
-    fn pipeline(stages: usize) -> UnitSpec {
-        let stages = (0..stages)
-            .map(|n| Stage {
-                name: ["read", "sort", "write"][n].into(),
-                command: Command::Exec(vec!["true".into()]),
-                environment: Default::default(),
-                working_dir: None,
-            })
-            .collect();
-        UnitSpec::new(
-            "p".into(),
-            UnitKind::Task,
-            Program::Pipeline(stages),
-            "/".into(),
-        )
-    }
-
-    #[test]
-    fn a_brief_reason_keeps_its_stage() {
-        let spawn = |text: &str| Failure::Spawn(text.to_owned()).brief();
-        assert_eq!(
-            spawn("stage sort: command not found: `sorty` is in no folder"),
-            "stage sort: command not found"
-        );
-        assert_eq!(spawn("command not found: `x`"), "command not found");
-        let stage = Failure::Stage {
-            name: "1".into(),
-            status: ExitStatus::Code(3),
-        };
-        assert_eq!(stage.brief(), "stage 1: exit code 3");
-        let killed = Failure::Exit(ExitStatus::Signal(Signal::KILL));
-        let starved = killed.for_want_of_memory(Some(64 << 20));
-        assert_eq!(starved.to_string(), "out of memory (limit 64MiB): SIGKILL");
-        assert_eq!(starved.brief(), "out of memory");
-        let starved = stage.for_want_of_memory(None);
-        assert_eq!(starved.to_string(), "stage 1: out of memory: exit code 3");
-        assert_eq!(starved.brief(), "stage 1: out of memory");
-    }
-
-    #[test]
-    fn the_leftmost_failed_stage_decides() {
-        let spec = pipeline(3);
-        let (ok, one, two) = (
-            ExitStatus::SUCCESS,
-            ExitStatus::Code(1),
-            ExitStatus::Code(2),
-        );
-        let pipe = ExitStatus::Signal(Signal::PIPE);
-        let failure = |stages: [ExitStatus; 3]| {
-            RunStatus(stages.to_vec())
-                .failure(&spec)
-                .map(|f| f.to_string())
-        };
-        assert_eq!(failure([ok, ok, ok]), None);
-        assert_eq!(
-            failure([ok, one, two]),
-            Some("stage sort: exit code 1".into())
-        );
-        assert_eq!(failure([pipe, ExitStatus::Code(141), ok]), None);
-        assert_eq!(
-            failure([pipe, ok, two]),
-            Some("stage write: exit code 2".into())
-        );
-        assert_eq!(failure([ok, ok, pipe]), Some("stage write: SIGPIPE".into()));
-    }
-
-    #[test]
-    fn further_codes_and_signals_count_as_success() {
-        let mut spec = pipeline(1);
-        spec.success_exit_codes = SuccessCodes {
-            codes: vec![3],
-            signals: vec![Signal::TERM],
-        };
-        assert_eq!(RunStatus::of(ExitStatus::Code(3)).failure(&spec), None);
-        assert_eq!(
-            RunStatus::of(ExitStatus::Signal(Signal::TERM)).failure(&spec),
-            None
-        );
-        assert!(
-            RunStatus::of(ExitStatus::Signal(Signal::INT))
-                .failure(&spec)
-                .is_some()
-        );
-    }
-}
+#[path = "outcome_tests.rs"]
+mod tests;

@@ -105,16 +105,18 @@ pub(super) fn taken(ports: &BTreeMap<String, u16>) -> Option<String> {
         if there.is_empty() {
             return None;
         }
+        let pid = sockets::holder(&there);
+        let end = pid.map_or_else(String::new, |pid| format!(" (`kill {pid}`)"));
         Some(format!(
-            "port {number} (`{name}`) is taken by {}; stop that, or choose another port, such as \
-             `{name}: auto`",
-            holder(&there)
+            "port {number} (`{name}`) is taken by {}; stop that{end}, or choose another port, such \
+             as `{name}: auto`",
+            holder(pid)
         ))
     })
 }
 
-fn holder(listeners: &[sockets::Listener]) -> String {
-    let Some(pid) = sockets::holder(listeners) else {
+fn holder(pid: Option<u32>) -> String {
+    let Some(pid) = pid else {
         return "a process of another user".to_owned();
     };
     let read = |what: &str| std::fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();

@@ -12,6 +12,7 @@
 mod hearing;
 mod launch;
 mod launched;
+mod own_ports;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -33,7 +34,7 @@ use super::live_groups::{LiveGroups, LiveRun};
 use super::streams::Streams;
 use super::terminal::{Input, Terminals};
 use super::unit_log::unit_log;
-use super::{bounds, ports, request};
+use super::{bounds, request};
 use crate::contain::{Containment, Group, HelperEnd, Scope, SpawnRequest, run_helper};
 use crate::domain::event::{Fact, ProbeResult, ProbeRole};
 use crate::domain::exit::ExitStatus;
@@ -187,6 +188,7 @@ impl Runner {
             None => {}
         }
         if let Err(error) = self.ready_ports().await {
+            self.report(Fact::PortTaken { why: error.clone() });
             return Fact::SpawnFailed { error };
         }
         if let Err(error) = self.ready_hearing().await {
@@ -238,6 +240,7 @@ impl Runner {
 
         drop((live, listening));
         self.look_for_want_of_memory(&group, &status);
+        self.look_for_strangers(&status).await;
         self.probes.clear();
         // After the limit the streams are dropped, which closes them.
         let _ = timeout(DRAIN_LIMIT, streams.drain()).await;
@@ -337,25 +340,6 @@ impl Runner {
             })
             .collect();
         self.report(Fact::Survivors(members));
-    }
-
-    /// Which ports this instance has, and that nobody else listens there.
-    async fn ready_ports(&mut self) -> Result<(), String> {
-        if self.spec.ports.is_empty() {
-            return Ok(());
-        }
-        let (spec, replica) = (Arc::clone(&self.spec), self.replica);
-        let looked = tokio::task::spawn_blocking(move || {
-            let ports = ports::of_instance(&spec, replica);
-            (ports::taken(&ports), ports)
-        });
-        let (taken, ports) = looked.await.map_err(|error| error.to_string())?;
-        if let Some(taken) = taken {
-            return Err(taken);
-        }
-        request::add_ports(&mut self.environment, &self.spec, &ports);
-        self.ports = ports;
-        Ok(())
     }
 
     /// Made before the spawn, so that a `log` probe misses no line.

@@ -174,7 +174,8 @@ fn who_holds_a_port_is_named_before_the_unit_starts() {
     let second = start("two").code(1).run();
     second.assert_shows(&[
         &format!("port {port} (`sql`) is taken by `perl listen.pl` (pid "),
-        ", `db` of the pk stack `one`); stop that, or choose another port, such as `sql: auto`",
+        ", `db` of the pk stack `one`); stop that (`kill ",
+        "`), or choose another port, such as `sql: auto`",
     ]);
     // What a unit's tree really listens on is shown.
     let shown = first.pk(["ps"]);
@@ -210,4 +211,29 @@ fn a_stranger_on_the_port_is_not_the_unit() {
     pk.wait_for("> ready");
     pk.pk(["down"]).assert_code(0);
     pk.wait();
+}
+
+#[test]
+fn who_has_come_in_the_way_of_a_unit_is_named_and_it_is_not_tried_again() {
+    let port = free_port();
+    let yaml = format!(
+        "services:\n  api:\n    command: [perl, listen.pl, 127.0.0.1, go]\n    ports: {{http: {port}}}\n    restart: {{policy: on-failure, backoff: 10ms}}\n"
+    );
+    let pk = Pk::stack(&yaml, ["up"]).file("listen.pl", LISTEN).start();
+    pk.wait_for("| here");
+    let stranger = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    std::fs::write(pk.folder().join("go"), "").unwrap();
+    let ended = pk.wait();
+    ended.assert_code(1).assert_shows(&[
+        "! Address already in use",
+        &format!("failed: port {port} (`http`) is taken by `"),
+    ]);
+    let own = std::process::id();
+    let help = format!(
+        "(pid {own}); stop that (`kill {own}`), or choose another port, such as `http: auto`"
+    );
+    assert!(ended.stdout().contains(&help), "{ended}");
+    let starts = ended.stdout().matches("api > started").count();
+    assert_eq!(starts, 1, "{ended}");
+    drop(stranger);
 }

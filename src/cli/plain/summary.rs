@@ -76,6 +76,7 @@ pub fn render(
 fn has_run(failure: &Failure) -> bool {
     match failure {
         Failure::Spawn(_) | Failure::SpawnTimeout(_) => false,
+        Failure::PortTaken { status, .. } => status.is_some(),
         Failure::Exit(_)
         | Failure::Stage { .. }
         | Failure::OutOfMemory { .. }

@@ -20,12 +20,19 @@ impl Machine {
         }
         match fact {
             Fact::Spawned { pid } => self.spawned(pid, ctx),
-            Fact::SpawnFailed { error } => self.ended(Failure::Spawn(error), ctx),
+            Fact::SpawnFailed { error } => {
+                let failure = match self.taken.take() {
+                    Some(why) => Failure::PortTaken { why, status: None },
+                    None => Failure::Spawn(error),
+                };
+                self.ended(failure, ctx);
+            }
             Fact::UpToDate { reason } => self.is_up_to_date(reason, ctx),
             Fact::Probed { role, result } => self.probed(role, result, ctx),
             Fact::Notified(notice) => self.notified(notice, ctx),
             Fact::LeaderExited { status, empty } => self.leader_exited(status, empty, ctx),
             Fact::OutOfMemory => self.starved = true,
+            Fact::PortTaken { why } => self.taken = Some(why),
             Fact::StopCommandFailed => self.stop_command_failed(ctx),
             Fact::Reaped => self.reaped(ctx),
             Fact::Survivors(members) => self.survivors = members,
@@ -43,6 +50,7 @@ impl Machine {
             | Fact::Notified(_)
             | Fact::LeaderExited { .. }
             | Fact::OutOfMemory
+            | Fact::PortTaken { .. }
             | Fact::StopCommandFailed
             | Fact::Survivors(_) => {}
         }

@@ -9,6 +9,8 @@
 
 mod armed;
 mod facts;
+#[cfg(test)]
+mod failing_tests;
 mod ladder;
 mod said;
 mod seen;
@@ -98,6 +100,8 @@ pub struct Machine {
     survivors: Vec<Member>,
     /// The kernel has killed a member of the run for want of memory.
     starved: bool,
+    /// Who listens on a port of it, by the run that is ending.
+    taken: Option<String>,
     /// A run that SIGKILL has not ended: nothing new starts until it is gone.
     stuck: Option<RunId>,
     restarts: u32,
@@ -134,6 +138,7 @@ impl Machine {
             failing: None,
             survivors: Vec::new(),
             starved: false,
+            taken: None,
             stuck: None,
             restarts: 0,
             up_to_date: None,
@@ -226,6 +231,7 @@ impl Machine {
         self.said = None;
         self.survivors.clear();
         self.starved = false;
+        self.taken = None;
         self.disarm_all();
         self.set_phase(Phase::Starting { run }, ctx);
         ctx.effects.push(Effect::Spawn {
@@ -316,9 +322,10 @@ impl Machine {
             End::Exited(status) => {
                 let failure = status.failure(&self.spec).map(|failure| {
                     let limit = self.spec.limits.and_then(|limits| limits.memory);
-                    match self.starved {
-                        true => failure.for_want_of_memory(limit),
-                        false => failure,
+                    match (self.starved, self.taken.take()) {
+                        (true, _) => failure.for_want_of_memory(limit),
+                        (false, Some(why)) => failure.for_a_port_that_is_taken(why),
+                        (false, None) => failure,
                     }
                 });
                 self.last_status = Some(status);
@@ -353,7 +360,8 @@ impl Machine {
             self.automatic = false;
             return self.enter_waiting(ctx);
         }
-        let decision = if ctx.wanted {
+        let hopeless = matches!(failure, Some(Failure::PortTaken { .. }));
+        let decision = if ctx.wanted && !hopeless {
             let spread = ctx.rng.f64() * 2.0 - 1.0;
             self.history
                 .decide(ctx.now, &self.spec.restart, failure.is_some(), spread)

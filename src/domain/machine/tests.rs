@@ -50,13 +50,13 @@ fn spec(change: impl FnOnce(&mut UnitSpec)) -> Arc<UnitSpec> {
 
 /// A machine and what it was told so far.
 #[derive(Clone)]
-struct Bench {
-    machine: Machine,
+pub(super) struct Bench {
+    pub(super) machine: Machine,
     now: u64,
 }
 
 impl Bench {
-    fn new(change: impl FnOnce(&mut UnitSpec)) -> Self {
+    pub(super) fn new(change: impl FnOnce(&mut UnitSpec)) -> Self {
         let machine = Machine::new(InstanceId(0), "api".into(), spec(change), Instant::START);
         Self { machine, now: 0 }
     }
@@ -76,7 +76,7 @@ impl Bench {
         effects
     }
 
-    fn after(mut self, inputs: &[Input]) -> Self {
+    pub(super) fn after(mut self, inputs: &[Input]) -> Self {
         for input in inputs {
             self.on(true, input.clone());
         }
@@ -84,7 +84,7 @@ impl Bench {
     }
 }
 
-fn exits(code: i32, empty: bool) -> Input {
+pub(super) fn exits(code: i32, empty: bool) -> Input {
     Input::Fact(Fact::LeaderExited {
         status: RunStatus::of(ExitStatus::Code(code)),
         empty,
@@ -263,6 +263,12 @@ fn inputs() -> Vec<(String, Option<bool>, Input)> {
         ("exit 1, empty", exits(1, true)),
         ("exit 1, stragglers", exits(1, false)),
         ("out of memory", Input::Fact(Fact::OutOfMemory)),
+        (
+            "port taken",
+            Input::Fact(Fact::PortTaken {
+                why: "port 5432 is taken".into(),
+            }),
+        ),
         ("stop command failed", Input::Fact(Fact::StopCommandFailed)),
         ("reaped", Input::Fact(Fact::Reaped)),
         ("survivors", Input::Fact(Fact::Survivors(vec![member]))),
@@ -279,50 +285,6 @@ fn inputs() -> Vec<(String, Option<bool>, Input)> {
         ));
     }
     inputs
-}
-
-#[test]
-fn a_run_that_fails_for_want_of_memory_says_so() {
-    let wait = Input::Wait { renew: false };
-    let spawned = Input::Fact(Fact::Spawned { pid: 7 });
-    let starved = Input::Fact(Fact::OutOfMemory);
-    let reaped = Input::Fact(Fact::Reaped);
-    let up = [wait, Input::Go, spawned];
-    let bench = || {
-        Bench::new(|spec| {
-            spec.limits = Some(crate::domain::spec::Limits {
-                memory: Some(64 << 20),
-                ..Default::default()
-            });
-            spec.restart = Default::default();
-        })
-        .after(&up)
-        .after(std::slice::from_ref(&starved))
-    };
-    let outcome = |bench: Bench| match bench.machine.phase() {
-        Phase::Exited(outcome) => outcome.to_string(),
-        Phase::Idle
-        | Phase::Waiting
-        | Phase::Starting { .. }
-        | Phase::Running { .. }
-        | Phase::Stopping { .. }
-        | Phase::Reaping { .. }
-        | Phase::Backoff { .. } => panic!("it is not over"),
-    };
-    let failed = bench().after(&[exits(137, true), reaped.clone()]);
-    assert_eq!(
-        outcome(failed),
-        "failed: out of memory (limit 64MiB): exit code 137"
-    );
-    // One that got over it has not failed.
-    let fine = bench().after(&[exits(0, true), reaped.clone()]);
-    assert_eq!(outcome(fine), "completed");
-    // What befell one run is not held against the next.
-    let next = bench()
-        .after(&[exits(0, true), reaped.clone()])
-        .after(&up)
-        .after(&[exits(1, true), reaped]);
-    assert_eq!(outcome(next), "failed: exit code 1");
 }
 
 #[test]
