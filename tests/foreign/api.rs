@@ -645,6 +645,40 @@ fn a_port_is_for_this_user_and_its_own_pages() {
 }
 
 #[test]
+fn another_user_of_the_machine_is_turned_away() {
+    use std::os::unix::process::CommandExt as _;
+
+    let id = std::process::Command::new("id").uid(65_534).output();
+    if id.is_err() || std::fs::read("/proc/net/tcp").is_err() {
+        eprintln!(
+            "did not run: nobody else can be had here, or the kernel does not tell who it is"
+        );
+        return;
+    }
+    let port = free_port();
+    let pk = Pk::new(["up", "-p", &port.to_string()])
+        .file("process-compose.yaml", FILE)
+        .start();
+    pk.wait_for("answering as process-compose");
+    let at = At::Port(port);
+    assert_eq!(at.ask("GET", "/live", "").status, 200);
+    let script = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/{port}; \
+         printf 'GET /live HTTP/1.1\\r\\nhost: localhost\\r\\nconnection: close\\r\\n\\r\\n' >&3; cat <&3"
+    );
+    let asked = std::process::Command::new("bash")
+        .args(["-c", &script])
+        .current_dir("/")
+        .uid(65_534)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&asked.stdout).into_owned();
+    assert!(told.starts_with("HTTP/1.1 403"), "{told} {asked:?}");
+    assert!(told.contains("another user of this machine"), "{told}");
+    stop(pk, &at);
+}
+
+#[test]
 fn a_token_is_asked_for_where_there_is_one() {
     let token = "a-token-that-is-long-enough";
     let port = free_port();

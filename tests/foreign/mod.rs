@@ -9,3 +9,4 @@ mod namesake;
 mod plans;
 mod procfile;
 mod side_by_side;
+mod wild;

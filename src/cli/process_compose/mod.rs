@@ -73,6 +73,12 @@ pub fn main(args: &[OsString], output: &Output) -> End {
     }
 }
 
+/// The one variable there that has to be true to count.
+fn is_true(name: &str) -> bool {
+    let value = std::env::var(name).unwrap_or_default();
+    matches!(&*value.to_ascii_lowercase(), "1" | "t" | "true")
+}
+
 /// Where the command stands: flags and their values may stand before it.
 fn command_at(args: &[OsString]) -> Option<usize> {
     let mut at = 1;
@@ -133,10 +139,10 @@ fn run_up(args: Vec<OsString>, output: &Output) -> End {
             units: up.processes,
             detach: false,
             watch: false,
-            no_watch: up.looks.no_watch,
+            no_watch: up.looks.no_watch || std::env::var_os("PC_NO_WATCH").is_some(),
             wait: false,
             timeout: Duration::ZERO,
-            no_tui: true,
+            no_tui: up.tui.is_none() && is_true("PC_DISABLE_TUI"),
             profiles: Vec::new(),
             no_deps: up.no_deps,
             abort_on_failure: false,

@@ -250,7 +250,22 @@ fn project(
 ) -> Project {
     let strict = fields.is("is_strict", cx) || given.foreign.strict;
     fields.warn_unknown(strict, cx);
-    let (shell, elevated) = shell(fields, given.shell, cx);
+    // What stands in `.pc_env` counts as if it were in the environment.
+    let setting = |name: &str| {
+        given
+            .settings
+            .get(name)
+            .or_else(|| cx.os.get(name))
+            .cloned()
+    };
+    let disabled = setting("PC_DISABLED_PROCESSES").unwrap_or_default();
+    let disabled = disabled.split(',').map(|name| name.trim().to_owned());
+    let disabled = disabled.collect();
+    let default = match setting("COMPOSE_SHELL").filter(|shell| !shell.is_empty()) {
+        Some(shell) => [shell, "-c".to_owned()].into(),
+        None => given.shell,
+    };
+    let (shell, elevated) = shell(fields, default, cx);
     let mut environment: EnvMap = given.settings;
     // The environment of pk wins over the file.
     let dotenv: EnvMap = given
@@ -325,16 +340,7 @@ fn project(
         shared_dotenv: !without,
         vars,
         logs,
-        disabled: cx
-            .os
-            .get("PC_DISABLED_PROCESSES")
-            .map(|names| {
-                names
-                    .split(',')
-                    .map(|name| name.trim().to_owned())
-                    .collect()
-            })
-            .unwrap_or_default(),
+        disabled,
     }
 }
 
@@ -352,10 +358,6 @@ fn shell(
     default: Arc<[String]>,
     cx: &mut Cx<'_>,
 ) -> (Arc<[String]>, Vec<String>) {
-    let default = match cx.os.get("COMPOSE_SHELL").filter(|shell| !shell.is_empty()) {
-        Some(shell) => [shell.clone(), "-c".to_owned()].into(),
-        None => default,
-    };
     let usual = vec!["sudo".to_owned(), "-S".to_owned()];
     let Some((_, own)) = fields.block("shell", Block::Shell, cx) else {
         return (default, usual);

@@ -28,13 +28,14 @@ fn seconds(time: Duration) -> u64 {
 pub(super) fn process_config(view: &UnitView, spec: &UnitSpec, look: &Look<'_>) -> ProcessConfig {
     let replica_name = look.name(view).to_owned();
     let (name, number) = process_name(view, spec, &replica_name, look);
-    let replicas = (look.snapshot.units.iter())
-        .filter(|other| {
-            let other_spec = look.spec(other);
-            other_spec
-                .is_some_and(|spec| process_name(other, spec, look.name(other), look).0 == name)
-        })
-        .count();
+    let views = look.snapshot.units.iter();
+    let replicas = match replica_name.strip_prefix(&*name) {
+        _ if spec.replicas.is_some() => views.filter(|other| other.unit == view.unit).count(),
+        Some("") | None => 1,
+        Some(_) => views
+            .filter(|other| is_one_of(look.name(other), &name))
+            .count(),
+    };
     let command = match &spec.program {
         Program::Command(command) => command.clone(),
         Program::Pipeline(stages) => Command::Exec(stages.first().map_or_else(Vec::new, |stage| {
@@ -174,6 +175,16 @@ fn common(replica: &str, number: u64, exists: impl Fn(&str) -> bool) -> &str {
     let is_replica =
         digits.parse() == Ok(number) && (number > 0 || exists(&format!("{name}-{:0width$}", 1)));
     if is_replica { name } else { replica }
+}
+
+/// Whether a name is that of a process and a number behind it.
+fn is_one_of(replica: &str, name: &str) -> bool {
+    let number = replica
+        .strip_prefix(name)
+        .and_then(|rest| rest.strip_prefix('-'));
+    number.is_some_and(|number| {
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 fn shown(command: &Command) -> Vec<String> {

@@ -39,6 +39,13 @@ fn host() -> String {
         .into_owned()
 }
 
+fn user() -> String {
+    let named = ["USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok());
+    named.unwrap_or_else(|| rustix::process::geteuid().as_raw().to_string())
+}
+
 #[derive(Serialize)]
 struct States {
     data: Vec<ProcessState>,
@@ -172,7 +179,7 @@ pub(super) async fn project_state(State(api): Shared, Query(query): Query<StateQ
         start_time: look.clock.start(),
         process_num: states.len(),
         running_process_num: states.iter().filter(|state| state.is_running).count(),
-        user_name: std::env::var("USER").unwrap_or_default(),
+        user_name: user(),
         host_name: host(),
         version: format!("pk {}", api.record.version),
         memory_state: wants_memory.then(memory).flatten(),

@@ -23,6 +23,7 @@ use super::{Api, FOLLOWERS};
 use crate::control::changes::Changes;
 use crate::domain::change::{UnitChange, What};
 use crate::domain::id::InstanceId;
+use crate::domain::snapshot::UnitView;
 use crate::logs::{Cursor, LogSource, Selection, Start};
 
 type Shared = State<Arc<Api>>;
@@ -214,6 +215,7 @@ pub(super) async fn states(
     Ok(asked.on_upgrade(move |mut socket| async move {
         let teller = Teller {
             told: BTreeMap::new(),
+            seen: BTreeMap::new(),
             names,
         };
         tell_states(&api, &mut socket, teller, changes).await;
@@ -225,6 +227,8 @@ pub(super) async fn states(
 struct Teller {
     /// What the client knows.
     told: BTreeMap<InstanceId, ProcessState>,
+    /// From what that was made: what did not change is shared between snapshots.
+    seen: BTreeMap<InstanceId, Arc<UnitView>>,
     /// None: all.
     names: BTreeSet<String>,
 }
@@ -234,7 +238,12 @@ impl Teller {
     async fn tell(&mut self, api: &Api, socket: &mut WebSocket, snapshot: bool) -> bool {
         let states: Vec<(InstanceId, ProcessState)> = {
             let look = api.look();
-            let views = look.snapshot.units.iter();
+            let seen = &mut self.seen;
+            let mut is_new = |view: &Arc<UnitView>| {
+                let before = seen.insert(view.id, Arc::clone(view));
+                before.is_none_or(|before| !Arc::ptr_eq(&before, view))
+            };
+            let views = look.snapshot.units.iter().filter(|view| is_new(view));
             views.map(|view| (view.id, look.state(view))).collect()
         };
         for (id, state) in states {
@@ -267,6 +276,8 @@ impl Teller {
         known.is_running = true;
         known.pid = pid;
         known.exit_code = 0;
+        // The next look tells how it is by then.
+        self.seen.remove(&id);
         let event = StateEvent {
             snapshot: false,
             state: known,
