@@ -59,10 +59,14 @@ fn main() -> ExitCode {
         let own = ask(&stack.socket, "/v1/diagnostics");
         println!("{}", own.split("\r\n\r\n").nth(1).unwrap_or_default());
     }
-    let (few, many) = (starting(1000), starting(10_000));
+    // Each may live at the same moment as all others, and has some descriptors then.
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    let most = limit.map_or(10_000, |limit| (limit as usize / 8).min(10_000));
+    let (few, many) = (starting(most / 10), starting(most));
     let ratio = many.as_secs_f64() / few.as_secs_f64() / 10.0;
     let text = format!(
-        "starting at once, until all is told: 1,000 in {few:?}, 10,000 in {many:?}; per unit {ratio:.2}"
+        "starting at once, until all is told: {} in {few:?}, {most} in {many:?}; per unit {ratio:.2}",
+        most / 10
     );
     bounds.hold(&text, ratio, 1.5);
     bounds.end()

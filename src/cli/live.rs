@@ -4,8 +4,10 @@
 //! whether it can be, and whether it runs already. What is wrong is said here.
 
 use std::ffi::OsString;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::args::{self, Place};
 use super::dashboard::{self, Dashboard};
@@ -15,7 +17,7 @@ use super::inspect;
 use super::launch::{self, Stack};
 use super::output::Output;
 use super::resolve::{self, Mistake, Wanted};
-use super::running::{self, join, takeover};
+use super::running::{self, join, reach, takeover};
 use super::saved::{Files, Said};
 use super::stack;
 use crate::config::foreign::Foreign;
@@ -27,6 +29,28 @@ use crate::tui::Role;
 
 pub fn up(place: &Place, args: &args::Up, output: &Output) -> End {
     up_judged(place, args, output, exit::of_up)
+}
+
+/// How long what is left of a stack whose supervisor was killed is given to go.
+const LAST: Duration = Duration::from_secs(5);
+
+/// Takes the session, if need be from one that is about to go.
+fn open_session(
+    folder: &RuntimeFolder,
+    stack: &Stack,
+    output: &Output,
+) -> Result<(Session, UnixListener), SessionError> {
+    let until = Instant::now() + LAST;
+    loop {
+        match Session::open(folder, stack.record()) {
+            Err(SessionError::Running(Some(found)))
+                if Instant::now() < until && reach::is_gone(&found, output) =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// The same, where somebody else says what the exit code is.
@@ -67,7 +91,7 @@ pub fn up_judged(
         }
     }
     stack.follows_files = args.reload;
-    match Session::open(&folder, stack.record()) {
+    match open_session(&folder, &stack, output) {
         Ok((mut session, listener)) => {
             match args.listen.open(place, &mut session, output) {
                 Ok(door) => stack.door = door,

@@ -120,6 +120,7 @@ async fn show(
         urgent: true,
         grew: true,
         drawn: Instant::now() - FRAME,
+        ticked: Instant::now(),
         taken,
         screen,
         events: Some(EventStream::new()),
@@ -155,6 +156,8 @@ struct Face {
     /// Lines came that the model was not told of yet.
     grew: bool,
     drawn: Instant,
+    /// When the model was last told the time.
+    ticked: Instant,
     taken: Taken,
     screen: Screen,
     /// `None` while somebody else reads the terminal.
@@ -201,6 +204,10 @@ impl Face {
                 return Ok(left);
             }
             let now = Instant::now();
+            // Also where there is always something that waits to be drawn.
+            if now >= self.ticked + clock::next_tick(&self.model) {
+                self.tick();
+            }
             let due = self.drawn
                 + match self.model.ttys.typing() {
                     // What is typed comes back as something to be drawn.
@@ -291,6 +298,7 @@ impl Face {
     }
 
     fn tick(&mut self) {
+        self.ticked = Instant::now();
         let now = self.port.now();
         self.take(Msg::Tick {
             now,

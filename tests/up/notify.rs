@@ -103,7 +103,7 @@ services:
 ";
     let pk = stack(yaml, &[]);
     pk.wait_for("web-2 > ready");
-    assert_eq!(status(&pk, "web-1"), "not ready");
+    wait_for_status(&pk, "web-1", "not ready");
     pk.pk(["down"]).assert_code(0);
     pk.wait().assert_code(0);
 }

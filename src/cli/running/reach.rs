@@ -9,7 +9,7 @@ use crate::cli::stack;
 use crate::config::discover;
 use crate::control::protocol::State;
 use crate::control::wire::{self, WireError};
-use crate::control::{FolderError, Found, RemotePort, RuntimeFolder, meant, running};
+use crate::control::{FolderError, Found, Record, RemotePort, RuntimeFolder, meant, running};
 
 /// Where running stacks are found, whether or not it is there.
 #[must_use]
@@ -123,6 +123,16 @@ pub fn found(place: &Place, output: &Output) -> Result<Found, End> {
         );
         End::NotThere
     })
+}
+
+/// Whether nobody answers there: of a stack whose supervisor was killed, what is left of it may
+/// listen for a moment.
+pub fn is_gone(found: &Found, output: &Output) -> bool {
+    let asked = async {
+        let record = wire::get::<Record>(&found.socket, "/v1/session").await;
+        Ok(matches!(record, Err(WireError::Gone)))
+    };
+    block_on(output, asked).unwrap_or(false)
 }
 
 /// Does something with the network.
