@@ -16,11 +16,14 @@ const NAME: &std::ffi::CStr = c"stack-guard";
 /// As `ps` shows its arguments.
 const TITLE: &[u8] = b"stack-guard: ends what a supervisor leaves behind";
 
+/// Room for the frames of a call that gives memory back.
+const BELOW_THIS_FRAME: usize = 16 * 1024;
+
 /// From here on this process must not use the heap.
 pub(super) fn slim() {
     let _ = rustix::thread::set_name(NAME);
     rename_arguments();
-    give_heap_back();
+    give_memory_back();
 }
 
 /// Who looks for processes by their command line means the others.
@@ -59,8 +62,9 @@ fn rename_arguments() {
     }
 }
 
-/// The heap, and what was mapped for large pieces of it.
-fn give_heap_back() {
+/// The heap, what was mapped for large pieces of it, what the stack was used for before, and
+/// the code that has run: what runs on is read again.
+fn give_memory_back() {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     let Ok(maps) = openat(CWD, c"/proc/self/maps", flags, Mode::empty()) else {
         return;
@@ -71,6 +75,19 @@ fn give_heap_back() {
         let Some(mapping) = Mapping::parse(line) else {
             return;
         };
+        if mapping.is_stack {
+            let used = (&raw const mapping).addr().saturating_sub(BELOW_THIS_FRAME);
+            let unused = used - used % rustix::param::page_size();
+            if mapping.start < unused {
+                // SAFETY: what lies below all frames is read by nobody before it is written.
+                unsafe { call::give_back(mapping.start, unused) };
+            }
+            return;
+        }
+        if mapping.is_code {
+            // SAFETY: nobody may write there, so it is what the file says, and is read again.
+            unsafe { call::give_back(mapping.start, mapping.end) };
+        }
         // Directly behind the data of a file stands what that data leaves out: zeroed
         // variables, which the C library needs.
         let of_file = !mapping.is_anonymous || mapping.start == behind_file;
@@ -98,6 +115,9 @@ struct Mapping {
     /// Of no file, and without a name.
     is_anonymous: bool,
     is_heap: bool,
+    is_stack: bool,
+    /// Of a file, and executed; never written.
+    is_code: bool,
 }
 
 impl Mapping {
@@ -113,6 +133,8 @@ impl Mapping {
             is_private_data: rights.starts_with("rw") && rights.ends_with('p'),
             is_anonymous: name.is_none(),
             is_heap: name == Some("[heap]"),
+            is_stack: name == Some("[stack]"),
+            is_code: rights == "r-xp" && name.is_some_and(|name| name.starts_with('/')),
         })
     }
 }
@@ -130,7 +152,11 @@ mod tests {
         let plain = Mapping::parse(b"7f00-7f10 rw-p 00000000 00:00 0 ").unwrap();
         assert!(plain.is_anonymous && plain.is_private_data);
         let file = Mapping::parse(b"7f00-7f10 r--p 00000000 fe:01 7 /lib/x.so").unwrap();
-        assert!(!file.is_anonymous && !file.is_private_data);
+        assert!(!file.is_anonymous && !file.is_private_data && !file.is_code);
+        let code = Mapping::parse(b"7f00-7f10 r-xp 00000000 fe:01 7 /lib/x.so").unwrap();
+        assert!(code.is_code);
+        let stack = Mapping::parse(b"7ff0-7fff rw-p 00000000 00:00 0 [stack]").unwrap();
+        assert!(stack.is_stack && !stack.is_anonymous);
         assert_eq!(Mapping::parse(b"nothing"), None);
     }
 }
