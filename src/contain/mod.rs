@@ -134,7 +134,7 @@ pub use keeper::NoKeeper;
 pub use limits::{LimitError, Limits};
 pub use mailbox::{Letter, Mailbox, Sender};
 pub use mechanism::{Choice, ChoiceError, Containment, Mechanism};
-pub use orphans::{adopt_orphans, take_strays};
+pub use orphans::{adopt_orphans, strayed, take_strays};
 pub use replace::{ReplaceError, replace};
 pub use request::{SpawnOptions, SpawnRequest, StageRequest};
 pub use spawn::{Output, Pipe};

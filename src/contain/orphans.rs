@@ -1,14 +1,17 @@
 //! Takes in processes that lost their parent: reaps them when they end, and kills at once
 //! those that have moved themselves out of every cgroup of this process.
 //!
-//! Whoever passes by collects: the end of any group, a census, and a slow timer. A look costs as
+//! An orphan that ends is told by `SIGCHLD`, as is the end of any group. That one has come and
+//! lives is told by nobody: the kernel gives it to the first thread of this process that lives,
+//! which is the main one, so that one short list is read now and then. A look at all costs as
 //! much as this process has threads and children, so that many ends at once share one, and the
 //! more it costs the longer the next one waits.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +20,7 @@ use rustix::process::{
     Pid, PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, set_child_subreaper, waitid,
 };
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use super::census;
@@ -29,8 +33,13 @@ use crate::domain::signal::Signal;
 static ADOPTING: AtomicBool = AtomicBool::new(false);
 static STRAYS: Mutex<Vec<Member>> = Mutex::new(Vec::new());
 
-/// How long an orphan's end may go unnoticed while no group ends.
+/// How long it may go unnoticed that an orphan has come.
 const SLOW_TIMER: Duration = Duration::from_millis(200);
+
+/// The same once so many looks in turn have found nothing new, and nothing was started: each
+/// costs the processor a rest.
+const SLOWEST_TIMER: Duration = Duration::from_secs(2);
+const QUIET: u32 = 25;
 
 /// The shortest time between two looks, however many groups end.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -40,6 +49,8 @@ const SHARE: u32 = 50;
 
 /// A group has ended since the last look.
 static DUE: Notify = Notify::const_new();
+/// There are strays to be taken.
+static FOUND: Notify = Notify::const_new();
 /// Before this the end of a group is no reason for another look.
 static NEXT: Mutex<Option<Instant>> = Mutex::new(None);
 
@@ -59,12 +70,44 @@ pub fn adopt_orphans() -> io::Result<()> {
     let first = !ADOPTING.swap(true, Ordering::Relaxed);
     if first && let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(async {
+            let mut ends = signal(SignalKind::child()).ok();
+            let mut given = Given::open();
+            let (mut after, mut quiet, mut made) = (After::Look, 0, 0);
             loop {
-                // Due or not: it is looked either way.
-                let _ = tokio::time::timeout(SLOW_TIMER, DUE.notified()).await;
+                let due = async {
+                    match &mut ends {
+                        Some(ends) => {
+                            tokio::select! {
+                                _ = ends.recv() => (),
+                                () = DUE.notified() => (),
+                            }
+                        }
+                        None => DUE.notified().await,
+                    }
+                };
+                let timer = if quiet < QUIET {
+                    SLOW_TIMER
+                } else {
+                    SLOWEST_TIMER
+                };
+                let told = tokio::time::timeout(timer, due).await.is_ok();
+                let rest = !told && after == After::Rest && ends.is_some();
+                if rest && given.as_mut().is_some_and(|given| !given.more()) {
+                    quiet = if made == registry::made() {
+                        quiet + 1
+                    } else {
+                        0
+                    };
+                    made = registry::made();
+                    continue;
+                }
+                quiet = 0;
                 let next = next().unwrap_or_else(|| Instant::now() + PAUSE);
                 tokio::time::sleep_until(next.into()).await;
-                collect();
+                if let Some(given) = &mut given {
+                    given.anew();
+                }
+                after = look();
             }
         });
     }
@@ -76,6 +119,13 @@ pub fn adopt_orphans() -> io::Result<()> {
 #[must_use]
 pub fn take_strays() -> Vec<Member> {
     std::mem::take(&mut *strays())
+}
+
+/// Waits until [`take_strays`] has something to give.
+pub async fn strayed() {
+    while strays().is_empty() {
+        FOUND.notified().await;
+    }
 }
 
 fn strays() -> std::sync::MutexGuard<'static, Vec<Member>> {
@@ -95,18 +145,32 @@ pub(super) fn group_ended() {
     }
 }
 
+/// What is to be done after a look while nothing new has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// Nothing.
+    Rest,
+    /// To look again: it could not be looked, or one lives that may still stray.
+    Look,
+}
+
 /// Reaps the orphans that have ended, and kills those that strayed.
 pub(super) fn collect() {
+    let _ = look();
+}
+
+fn look() -> After {
     if !ADOPTING.load(Ordering::Relaxed) {
-        return;
+        return After::Look;
     }
     // While a child is being made it cannot be told from an orphan: the next look can.
     let Some(_guard) = registry::all_known() else {
-        return;
+        return After::Look;
     };
     let began = Instant::now();
     let stand = Stand::current();
     let mut seen = HashSet::new();
+    let mut after = After::Rest;
     // One that is killed may leave children, which then are ours.
     for pid in children() {
         if !seen.insert(pid) || registry::is_known(pid) {
@@ -121,10 +185,12 @@ pub(super) fn collect() {
             && let Some(stand) = &stand
         {
             kill_if_strayed(pid, stand);
+            after = After::Look;
         }
     }
     let pause = PAUSE.max(began.elapsed() * SHARE).min(SLOW_TIMER);
     *NEXT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + pause);
+    after
 }
 
 fn kill_if_strayed(pid: Pid, stand: &Stand) {
@@ -141,6 +207,41 @@ fn kill_if_strayed(pid: Pid, stand: &Stand) {
     };
     if sys::signal_pidfd(pidfd.as_fd(), Signal::KILL).is_ok() {
         strays().extend(row.as_ref().map(Member::from));
+        FOUND.notify_one();
+    }
+}
+
+/// The children of the main thread, as far as they have been looked at. Those that come stand
+/// behind the others, so that a look costs little however many there are.
+struct Given {
+    list: File,
+    read: u64,
+}
+
+impl Given {
+    /// `None`: a kernel without `CONFIG_PROC_CHILDREN`, or no `/proc`.
+    fn open() -> Option<Self> {
+        let own = std::process::id();
+        Some(Self {
+            list: File::open(format!("/proc/self/task/{own}/children")).ok()?,
+            read: 0,
+        })
+    }
+
+    /// Some have come since the last call. One that is gone makes room in the list: whoever
+    /// knows of one begins [`anew`](Self::anew).
+    fn more(&mut self) -> bool {
+        let before = self.read;
+        let mut page = [0; 4096];
+        while let Ok(length @ 1..) = self.list.read_at(&mut page, self.read) {
+            self.read += length as u64;
+        }
+        self.read > before
+    }
+
+    fn anew(&mut self) {
+        self.read = 0;
+        self.more();
     }
 }
 

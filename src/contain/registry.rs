@@ -4,6 +4,7 @@
 //! children here, and whoever passes by next reaps those that have ended.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rustix::process::Pid;
@@ -12,6 +13,7 @@ use super::child::Child;
 
 static KNOWN: Mutex<Option<HashSet<Pid>>> = Mutex::new(None);
 static BURIED: Mutex<Vec<Arc<Child>>> = Mutex::new(Vec::new());
+static MADE: AtomicU64 = AtomicU64::new(0);
 /// Held for reading from before a process is made until it is known.
 static SPAWNING: RwLock<()> = RwLock::new(());
 
@@ -25,7 +27,13 @@ pub(super) fn all_known() -> Option<RwLockWriteGuard<'static, ()>> {
     SPAWNING.try_write().ok()
 }
 
+/// How many have been made so far.
+pub(super) fn made() -> u64 {
+    MADE.load(Ordering::Relaxed)
+}
+
 pub(super) fn remember(pid: Pid) {
+    MADE.fetch_add(1, Ordering::Relaxed);
     known().get_or_insert_default().insert(pid);
 }
 

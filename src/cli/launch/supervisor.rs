@@ -26,9 +26,6 @@ use crate::domain::event::{Command, Shutdown, ShutdownCause};
 use crate::logs::LogStore;
 use crate::supervisor::{self, Handle, Settings};
 
-/// How often those that have strayed are asked for.
-const STRAYS: Duration = Duration::from_millis(100);
-
 /// How long what was left after all units had ended may take to die.
 const LAST: Duration = Duration::from_secs(2);
 
@@ -220,7 +217,6 @@ async fn watch(
     });
     let mut lease = std::pin::pin!(leased.ended());
     let mut guard = std::pin::pin!(supervised.guard_gone());
-    let mut strays = tokio::time::interval(STRAYS);
     let (mut ended, mut held, mut guarded, mut asked) = (false, !detached, true, false);
     while !ended || held {
         let mut cause = None;
@@ -250,7 +246,7 @@ async fn watch(
             } else {
                 cause = Some(ShutdownCause::Signal(signal));
             },
-            _ = strays.tick() => for stray in contain::take_strays() {
+            () = contain::strayed() => for stray in contain::take_strays() {
                 handle.announce(What::Stray { pid: stray.pid, name: stray.name });
             }
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::bell::Bell;
 use super::catalog::{self, Catalog, UnitFiles};
 use super::record::{self, SIZE_U64};
 use super::runs::{self, FoundRun};
@@ -26,8 +27,8 @@ use crate::logs::{LogSource, Selection};
 /// How often a reader of a run that goes on looks for more.
 const LOOK: Duration = Duration::from_millis(40);
 
-/// How often once nothing has come for [`QUIET`] looks: whoever watches an idle stack pays
-/// for each of them.
+/// How often once nothing has come for [`QUIET`] looks and no [`Bell`] is to be had: whoever
+/// watches an idle stack pays for each of them.
 const REST: Duration = Duration::from_millis(100);
 const QUIET: u32 = 25;
 
@@ -104,6 +105,7 @@ impl Archive {
     /// Wakes readers as the run goes on. Ends with the run, when all of it can be read.
     pub async fn watch(self: Arc<Self>) {
         let mut quiet = 0;
+        let mut bell = Bell::new(&self.run.join("head")).ok();
         while self.is_live() {
             let seen = lock(&self.state).seen;
             let grew = seen != Some(self.published());
@@ -111,8 +113,21 @@ impl Archive {
                 self.refresh();
             }
             quiet = if grew { 0 } else { quiet + 1 };
-            let pause = if quiet > QUIET { REST } else { LOOK };
-            tokio::time::sleep(pause).await;
+            if quiet <= QUIET {
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
+            let seen = lock(&self.state).seen;
+            let changed = || seen != Some(self.published());
+            if let Some(hung) = &bell
+                && hung.rung(changed).await.is_ok()
+            {
+                // Whoever was told looks also whether the run goes on.
+                quiet = quiet.next_multiple_of(LOOKS);
+            } else {
+                bell = None;
+                tokio::time::sleep(REST).await;
+            }
         }
     }
 
@@ -189,7 +204,7 @@ impl State {
             let all = unit.segments.len();
             let gone = unit.segments.iter().take(all.saturating_sub(1));
             let gone = gone.take_while(|segment| segment.is_deleted()).count();
-            unit.segments.drain(..gone);
+            close_aside(unit.segments.drain(..gone).collect());
         }
     }
 
@@ -226,14 +241,11 @@ impl State {
                 mend(last, *instance);
             }
             let below = unit.segments.iter().rev().find_map(|segment| {
-                let shelf = |records| {
-                    let segments = vec![(Arc::clone(segment), records)];
-                    UnitShelf::new(*instance, segments, 0)
-                };
                 let base = segment.head.base;
                 let mut records = segment.records();
+                let shelf = UnitShelf::new(*instance, vec![(Arc::clone(segment), records)], 0);
                 while records > 0 {
-                    let record = shelf(records).record(base + records - 1);
+                    let record = shelf.record(base + records - 1);
                     let after = record.map(|record| record.seq + u64::from(record.lines));
                     if after.is_some_and(|after| limit.is_none_or(|limit| after <= limit)) {
                         break;
@@ -241,7 +253,7 @@ impl State {
                     records -= 1;
                 }
                 segment.publish(records);
-                let last = shelf(records).record((base + records).checked_sub(1)?)?;
+                let last = shelf.record((base + records).checked_sub(1)?)?;
                 Some((last.end(), last.seq + u64::from(last.lines)))
             });
             if let Some((end, seq)) = below {
@@ -251,6 +263,17 @@ impl State {
         }
         self.catalog.head = limit.unwrap_or(head);
     }
+}
+
+/// Who closes a deleted file last waits until its blocks are freed, which takes long while the
+/// disk is busy: no reader should.
+fn close_aside(gone: Vec<Arc<Segment>>) {
+    if gone.is_empty() {
+        return;
+    }
+    let closer = std::thread::Builder::new().name("log-closer".to_owned());
+    // Where no thread is to be had, they are closed here.
+    let _ = closer.spawn(move || drop(gone));
 }
 
 fn indexes(folder: &Path) -> Vec<(u64, PathBuf)> {

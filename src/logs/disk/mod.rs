@@ -9,6 +9,7 @@
 //! memory anyway, so none of it is kept a second time.
 
 mod archive;
+mod bell;
 mod catalog;
 mod copy;
 mod queue;
@@ -143,9 +144,7 @@ impl DiskStore {
         pumps.handle().spawn(async move {
             while let Some(shared) = watched.upgrade() {
                 let queue = &shared.queue;
-                // Looked at now and then also while nobody waits, so that it ends.
-                let waited = queue.waited.notified();
-                let _ = tokio::time::timeout(Duration::from_secs(5), waited).await;
+                queue.waited.notified().await;
                 while queue.watch() {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }

@@ -228,6 +228,7 @@ impl Queue {
     pub fn close(&self) {
         self.lock().closed = true;
         self.work.notify_all();
+        self.waited.notify_one();
     }
 
     pub fn is_closed(&self) -> bool {
