@@ -70,6 +70,8 @@ fn give_memory_back() {
         return;
     };
     let own = call::thread_memory();
+    // Asked for the first time it may need the heap.
+    let page = rustix::param::page_size();
     let mut behind_file = 0;
     for_each_line(&maps, |line| {
         let Some(mapping) = Mapping::parse(line) else {
@@ -77,8 +79,8 @@ fn give_memory_back() {
         };
         if mapping.is_stack {
             let used = (&raw const mapping).addr().saturating_sub(BELOW_THIS_FRAME);
-            let unused = used - used % rustix::param::page_size();
-            if mapping.start < unused {
+            let unused = used - used % page;
+            if (mapping.start..mapping.end).contains(&unused) {
                 // SAFETY: what lies below all frames is read by nobody before it is written.
                 unsafe { call::give_back(mapping.start, unused) };
             }
