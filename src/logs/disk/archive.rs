@@ -51,6 +51,9 @@ struct State {
     catalog: Catalog,
     /// By the folder of the instance: the number of its next segment.
     folders: BTreeMap<PathBuf, (InstanceId, u64)>,
+    /// Where the segment begins in which the last line stands that readers may see: it and
+    /// those behind it may have more than is seen now.
+    unread: BTreeMap<InstanceId, u64>,
     seen: Option<u64>,
 }
 
@@ -181,15 +184,14 @@ impl State {
             match self.folders.get(&folder) {
                 Some((instance, next)) => {
                     let (instance, mut next) = (*instance, *next);
-                    if let Some(last) = self.last(instance) {
-                        let _ = last.refresh();
-                    }
                     while let Ok(Some(segment)) =
                         Segment::open(&folder.join(format!("{next:06}.idx")))
                     {
                         self.add(&folder, segment, next);
                         next += 1;
                     }
+                    // After their successors are known: nothing is added to them any more.
+                    self.refresh(instance);
                 }
                 None => {
                     for (number, path) in indexes(&folder) {
@@ -208,8 +210,17 @@ impl State {
         }
     }
 
-    fn last(&self, instance: InstanceId) -> Option<&Arc<Segment>> {
-        self.catalog.units.get(&instance)?.segments.last()
+    fn refresh(&self, instance: InstanceId) {
+        let Some(unit) = self.catalog.units.get(&instance) else {
+            return;
+        };
+        let unread = self.unread.get(&instance).copied().unwrap_or(0);
+        for segment in unit.segments.iter().rev() {
+            let _ = segment.refresh();
+            if segment.head.base <= unread {
+                return;
+            }
+        }
     }
 
     fn add(&mut self, folder: &Path, segment: Segment, number: u64) {
@@ -254,9 +265,10 @@ impl State {
                 }
                 segment.publish(records);
                 let last = shelf.record((base + records).checked_sub(1)?)?;
-                Some((last.end(), last.seq + u64::from(last.lines)))
+                Some((base, last.end(), last.seq + u64::from(last.lines)))
             });
-            if let Some((end, seq)) = below {
+            if let Some((base, end, seq)) = below {
+                self.unread.insert(*instance, base);
                 unit.end = unit.end.max(end);
                 head = head.max(seq);
             }

@@ -112,6 +112,28 @@ fn lines_are_there_for_this_process_and_for_others() {
     assert_eq!(text, b"one\r\ntwo\nlast\nmore\n");
 }
 
+/// However far it could be seen before, and whatever segments have begun meanwhile.
+#[test]
+fn a_reader_that_was_behind_misses_nothing_of_an_earlier_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = begin(dir.path(), 1 << 20);
+    let line = [&[b'y'; 99][..], b"\n"].concat().repeat(100);
+    for _ in 0..40 {
+        write(&store, origin(1, 1, Stream::Stdout), &line);
+        settle(&store);
+    }
+    assert!(dir.path().join("000001/unit-1/000002.idx").exists());
+    let head = dir.path().join("000001/head");
+    let published = std::fs::read(&head).unwrap();
+    std::fs::write(&head, 150_u64.to_le_bytes()).unwrap();
+    let archive = only(dir.path());
+    let (seen, _) = all(&archive);
+    assert_eq!(seen.len(), 100);
+    std::fs::write(&head, published).unwrap();
+    let (seen, gaps) = all(&archive);
+    assert_eq!((seen.len(), gaps), (4000, BTreeMap::new()));
+}
+
 #[test]
 fn the_budget_is_kept_by_giving_up_what_is_oldest() {
     let dir = tempfile::tempdir().unwrap();
