@@ -32,8 +32,10 @@ fn phase() -> impl Strategy<Value = PhaseName> {
 }
 
 fn stack() -> impl Strategy<Value = Vec<UnitView>> {
-    let one = (odd(), phase(), any::<bool>(), odd());
-    prop::collection::vec(one, 0..20).prop_map(|units| {
+    let one = || (odd(), phase(), any::<bool>(), odd());
+    let small = prop::collection::vec(one(), 0..20);
+    let large = prop::collection::vec(one(), 290..=300);
+    prop_oneof![9 => small, 1 => large].prop_map(|units| {
         let mut made: Vec<UnitView> = Vec::new();
         for (id, (name, phase, is_task, status)) in (0u32..).zip(units) {
             let kind = if is_task {
@@ -168,16 +170,18 @@ fn three_hundred_units_at_every_size() {
             )
         })
         .collect();
-    let mut driver = Driver::new(units, 80, 24);
-    for view in ["1", "2", "3", "4"] {
-        driver.keys(view);
-        for key in ["end", "pageup", "home", "pagedown"] {
-            driver.keys(key);
-            let _ = driver.buffer();
+    for (width, height) in [(40, 10), (80, 24), (120, 40), (200, 60)] {
+        let mut driver = Driver::new(units.clone(), width, height);
+        for view in ["1", "2", "3", "4"] {
+            driver.keys(view);
+            for key in ["end", "pageup", "home", "pagedown"] {
+                driver.keys(key);
+                let _ = driver.buffer();
+            }
         }
+        driver.keys("1 end");
+        driver.assert_shows("service-299");
     }
-    driver.keys("1 end");
-    driver.assert_shows("service-299");
 }
 
 #[test]
