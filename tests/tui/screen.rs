@@ -120,7 +120,7 @@ impl Screen {
 
     /// Waits until the screen is as asked.
     #[track_caller]
-    pub fn wait(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+    pub fn wait(&self, what: &str, mut is_so: impl FnMut(&str) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let text = self.text();

@@ -169,6 +169,38 @@ fn suspended_and_back() {
 }
 
 #[test]
+fn a_unit_that_floods_stops_neither_the_clock_nor_the_keys() {
+    let pk = Pk::stack(
+        "name: flood\nservices:\n  loud: {command: [yes, again and again]}\n",
+        [],
+    );
+    let Some(screen) = Screen::open(pk, "up", 100, 24) else {
+        return;
+    };
+    screen.wait_for("again and again");
+    let mut seen = std::collections::BTreeSet::new();
+    screen.wait("a clock that goes on", |text| {
+        let header = text.lines().next().unwrap_or_default();
+        seen.extend(
+            header
+                .rsplit_once("up ")
+                .map(|(_, age)| age.trim().to_owned()),
+        );
+        seen.len() > 3
+    });
+    for _ in 0..20 {
+        screen.keys("?");
+        screen.wait_for("closes");
+        screen.keys("Escape");
+        screen.wait_until_gone("closes");
+    }
+    screen.keys("q");
+    screen.wait_for("leave flood?");
+    screen.keys("s");
+    screen.wait_for("flood ended");
+}
+
+#[test]
 fn the_editor_gets_the_terminal_and_gives_it_back() {
     let pk = Pk::stack(STACK, [])
         .file(
