@@ -128,6 +128,7 @@ fn show(held: Held, dashboard: Option<Dashboard>, task: Option<&str>, output: &O
     let mut stand = None;
     let mut followed = runtime.block_on(async {
         let signals = Signals::listen().map_err(|error| Some(reason(&error)))?;
+        super::settle();
         // Both ends are there: nothing is waited for but what the supervisor does.
         let lines = match &dashboard {
             Some(_) => LineWay::Files,
@@ -346,6 +347,7 @@ impl Watched {
                 tokio::select! {
                     shown = &mut showing => break shown,
                     word = lease.next(), if !heard.over => heard.take(word),
+                    () = panic_if_told("face") => {}
                 }
             }
         };

@@ -27,6 +27,7 @@ use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use background::background;
 pub use face::foreground;
@@ -41,6 +42,20 @@ use crate::control::{ApiDoor, Door, Record, Session};
 use crate::domain::id::UnitName;
 use crate::domain::plan::Plan;
 use crate::supervisor::AutoPorts;
+
+/// How long after the launch memory is given back: most stacks are up, and larger ones.
+const STARTED: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
+
+/// Gives back, once the start is over, what it took. Within a tokio runtime.
+fn settle() {
+    tokio::spawn(async {
+        let launch = tokio::time::Instant::now();
+        for started in STARTED {
+            tokio::time::sleep_until(launch + started).await;
+            contain::give_start_back();
+        }
+    });
+}
 
 /// What is to be run.
 #[derive(Debug)]

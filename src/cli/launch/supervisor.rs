@@ -138,6 +138,7 @@ async fn live(
 ) -> Result<bool, String> {
     contain::adopt_orphans().map_err(|error| cannot_run("orphans", &error))?;
     let signals = Signals::listen().map_err(|error| cannot_run("signals", &error))?;
+    super::settle();
     let began = Word::Began {
         opening,
         stand: containment.stand_path().map(ToOwned::to_owned),

@@ -119,16 +119,6 @@ pub(super) unsafe fn retitle(start: usize, end: usize, title: &[u8]) {
     }
 }
 
-/// Gives the pages from `start` to `end` back: they read as zeroes from here on.
-///
-/// # Safety
-/// Nothing in this process reads them any more.
-pub(super) unsafe fn give_back(start: usize, end: usize) {
-    let place = ptr::with_exposed_provenance_mut(start);
-    // SAFETY: the range is mapped, by the word of the kernel.
-    unsafe { libc::madvise(place, end - start, libc::MADV_DONTNEED) };
-}
-
 /// An address in the memory that each thread has for itself.
 pub(super) fn thread_memory() -> usize {
     // SAFETY: always valid, and not read here.

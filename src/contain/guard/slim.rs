@@ -9,6 +9,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::call;
 use super::sweep::for_each_line;
+use crate::contain::mapping::{self, Mapping};
 
 /// As `ps` shows it, in at most 15 bytes; not the name of the program.
 const NAME: &std::ffi::CStr = c"stack-guard";
@@ -82,13 +83,13 @@ fn give_memory_back() {
             let unused = used - used % page;
             if (mapping.start..mapping.end).contains(&unused) {
                 // SAFETY: what lies below all frames is read by nobody before it is written.
-                unsafe { call::give_back(mapping.start, unused) };
+                unsafe { mapping::give_back(mapping.start, unused) };
             }
             return;
         }
         if mapping.is_code {
             // SAFETY: nobody may write there, so it is what the file says, and is read again.
-            unsafe { call::give_back(mapping.start, mapping.end) };
+            unsafe { mapping::give_back(mapping.start, mapping.end) };
         }
         // Directly behind the data of a file stands what that data leaves out: zeroed
         // variables, which the C library needs.
@@ -102,63 +103,7 @@ fn give_memory_back() {
         {
             // SAFETY: nothing from here on allocates or reads what was allocated. The stack
             // has a name in the list, and the memory of the thread is left out.
-            unsafe { call::give_back(mapping.start, mapping.end) };
+            unsafe { mapping::give_back(mapping.start, mapping.end) };
         }
     });
-}
-
-/// A line of `/proc/PID/maps` (`proc_pid_maps(5)`).
-#[derive(Debug, PartialEq, Eq)]
-struct Mapping {
-    start: usize,
-    end: usize,
-    /// Readable, writable, and nobody else's.
-    is_private_data: bool,
-    /// Of no file, and without a name.
-    is_anonymous: bool,
-    is_heap: bool,
-    is_stack: bool,
-    /// Of a file, and executed; never written.
-    is_code: bool,
-}
-
-impl Mapping {
-    fn parse(line: &[u8]) -> Option<Self> {
-        let line = std::str::from_utf8(line).ok()?;
-        let mut fields = line.split_ascii_whitespace();
-        let (start, end) = fields.next()?.split_once('-')?;
-        let rights = fields.next()?;
-        let name = fields.nth(3);
-        Some(Self {
-            start: usize::from_str_radix(start, 16).ok()?,
-            end: usize::from_str_radix(end, 16).ok()?,
-            is_private_data: rights.starts_with("rw") && rights.ends_with('p'),
-            is_anonymous: name.is_none(),
-            is_heap: name == Some("[heap]"),
-            is_stack: name == Some("[stack]"),
-            is_code: rights == "r-xp" && name.is_some_and(|name| name.starts_with('/')),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_of_the_mappings() {
-        let heap = b"55d0c0a00000-55d0c0a21000 rw-p 00000000 00:00 0                 [heap]";
-        let heap = Mapping::parse(heap).unwrap();
-        assert_eq!(heap.end - heap.start, 0x21000);
-        assert!(heap.is_heap && heap.is_private_data && !heap.is_anonymous);
-        let plain = Mapping::parse(b"7f00-7f10 rw-p 00000000 00:00 0 ").unwrap();
-        assert!(plain.is_anonymous && plain.is_private_data);
-        let file = Mapping::parse(b"7f00-7f10 r--p 00000000 fe:01 7 /lib/x.so").unwrap();
-        assert!(!file.is_anonymous && !file.is_private_data && !file.is_code);
-        let code = Mapping::parse(b"7f00-7f10 r-xp 00000000 fe:01 7 /lib/x.so").unwrap();
-        assert!(code.is_code);
-        let stack = Mapping::parse(b"7ff0-7fff rw-p 00000000 00:00 0 [stack]").unwrap();
-        assert!(stack.is_stack && !stack.is_anonymous);
-        assert_eq!(Mapping::parse(b"nothing"), None);
-    }
 }
