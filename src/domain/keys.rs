@@ -92,6 +92,16 @@ mod tests {
         assert_eq!(keys(&["C-", "^", "C-ä"]), "C-^C-ä".as_bytes());
     }
 
+    #[test]
+    fn escapes_become_what_they_stand_for() {
+        let of = |keys: &str| super::unescaped(keys);
+        assert_eq!(of(r"a\n\r\t"), "a\n\r\t");
+        assert_eq!(of(r"\b\f\v\a\e\0"), "\x08\x0c\x0b\x07\x1b\0");
+        assert_eq!(of(r"\x03b\x1"), "\x03b\\x1");
+        assert_eq!(of(r"\xäö"), "\\xäö");
+        assert_eq!(of(r"\\ \q \"), "\\ q \\");
+    }
+
     trait Owned {
         fn map_owned(&self) -> Vec<String>;
     }

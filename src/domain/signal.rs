@@ -68,6 +68,10 @@ const NAMES: &[(&str, i32)] = &[
     ("SIGWINCH", 28),
 ];
 
+/// The first and the last real-time signal; the two before them the C library keeps for itself
+/// (`signal(7)`).
+const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
+
 impl Signal {
     pub const HUP: Self = Self(1);
     pub const INT: Self = Self(2);
@@ -86,6 +90,9 @@ impl Signal {
     pub fn from_name(name: &str) -> Option<Self> {
         let upper = name.trim().to_ascii_uppercase();
         let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
+        if let Some(number) = real_time(bare) {
+            return Some(Self(number));
+        }
         NAMES
             .iter()
             .find(|(n, _)| n.strip_prefix("SIG") == Some(bare))
@@ -97,16 +104,45 @@ impl Signal {
         self.0
     }
 
+    /// Whether [`Signal::from_name`] knows it, as all do that a program may be sent.
+    #[must_use]
+    pub fn has_name(self) -> bool {
+        REAL_TIME.contains(&self.0) || NAMES.iter().any(|&(_, number)| number == self.0)
+    }
+
     /// The names that [`Signal::from_name`] knows, for messages and the schema.
     pub fn names() -> impl Iterator<Item = &'static str> {
         NAMES.iter().map(|&(name, _)| name)
     }
 }
 
+/// `RTMIN+2` or `RTMAX-2`, as `kill(1)` has them.
+fn real_time(bare: &str) -> Option<i32> {
+    let (from, sign, rest) = if let Some(rest) = bare.strip_prefix("RTMIN") {
+        (*REAL_TIME.start(), '+', rest)
+    } else {
+        (*REAL_TIME.end(), '-', bare.strip_prefix("RTMAX")?)
+    };
+    let away = match rest.strip_prefix(sign) {
+        Some(away) => away.parse::<u8>().ok()?,
+        None if rest.is_empty() => 0,
+        None => return None,
+    };
+    let number = match sign {
+        '+' => from + i32::from(away),
+        _ => from - i32::from(away),
+    };
+    REAL_TIME.contains(&number).then_some(number)
+}
+
 impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match NAMES.iter().find(|&&(_, number)| number == self.0) {
             Some((name, _)) => f.write_str(name),
+            None if self.0 == *REAL_TIME.start() => f.write_str("SIGRTMIN"),
+            None if REAL_TIME.contains(&self.0) => {
+                write!(f, "SIGRTMIN+{}", self.0 - REAL_TIME.start())
+            }
             None => write!(f, "signal {}", self.0),
         }
     }
@@ -140,10 +176,29 @@ mod tests {
         assert_eq!(Signal::from_name("SIGNOPE"), None);
         assert_eq!(Signal::from_name(""), None);
         assert_eq!(Signal::TERM.to_string(), "SIGTERM");
-        assert_eq!(
-            Signal::from_number(64).map(|s| s.to_string()),
-            Some("signal 64".into())
-        );
         assert_eq!(Signal::from_number(0), None);
+    }
+
+    #[test]
+    fn real_time_signals_have_names_that_are_read_again() {
+        let name = |number| Signal::from_number(number).unwrap().to_string();
+        assert_eq!(name(34), "SIGRTMIN");
+        assert_eq!(name(48), "SIGRTMIN+14");
+        assert_eq!(name(33), "signal 33");
+        for signal in (1..=64).filter_map(Signal::from_number) {
+            let again = Signal::from_name(&signal.to_string());
+            assert_eq!(again, signal.has_name().then_some(signal), "{signal}");
+        }
+        assert_eq!(Signal::from_name("rtmax-1"), Signal::from_number(63));
+        for wrong in [
+            "RTMIN-1",
+            "RTMIN+31",
+            "RTMAX+1",
+            "RTMIN+",
+            "RTMIN1",
+            "RTMAX-300",
+        ] {
+            assert_eq!(Signal::from_name(wrong), None, "{wrong}");
+        }
     }
 }

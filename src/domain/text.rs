@@ -256,6 +256,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_no_size_is_refused() {
+        for (text, expected) in [
+            ("0", Ok(0)),
+            ("1.5KiB", Ok(1536)),
+            ("1KiB2", Err(QuantityError::NotANumber)),
+            ("20000000TiB", Err(QuantityError::TooLarge)),
+            ("20000000.5TiB", Err(QuantityError::TooLarge)),
+        ] {
+            assert_eq!(parse_size(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_glance_tells_hours_and_minutes() {
+        assert_eq!(short_duration(Duration::from_secs(7_384)), "2h03m");
+        assert_eq!(short_duration(Duration::from_secs(250)), "4m10s");
+    }
+
+    #[test]
     fn durations() {
         assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse_duration("1h30m"), Ok(Duration::from_secs(5400)));

@@ -127,6 +127,7 @@ pub(super) fn success_codes(entry: &Entry, out: &mut SuccessCodes, cx: &mut Cx<'
         // As a shell reports it, and as the file means it: the program died of it.
         if let Ok(number) = i32::try_from(code - 128)
             && let Some(signal) = Signal::from_number(number)
+            && signal.has_name()
             && code > 128
         {
             out.signals.push(signal);
@@ -150,6 +151,7 @@ pub(super) fn shutdown(
         match i32::try_from(number.value)
             .ok()
             .and_then(Signal::from_number)
+            .filter(|signal| signal.has_name())
         {
             Some(signal) => shutdown.signal = signal,
             None => cx.say(

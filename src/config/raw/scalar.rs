@@ -278,7 +278,8 @@ impl Leaf for SignalName {
     fn read(text: &Arc<str>, plain: bool) -> Result<Self, Refusal> {
         let by_number = whole(text, plain)
             .and_then(|n| i32::try_from(n).ok())
-            .and_then(Signal::from_number);
+            .and_then(Signal::from_number)
+            .filter(|signal| signal.has_name());
         if let Some(signal) = by_number.or_else(|| Signal::from_name(text)) {
             return Ok(Self(signal));
         }

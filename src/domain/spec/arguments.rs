@@ -160,4 +160,18 @@ mod tests {
         let command = command.with_args(&["; rm".to_owned()]).unwrap();
         assert_eq!(command.argv(), ["python3", "x.py", "; rm"]);
     }
+
+    #[test]
+    fn quotes_keep_a_script_one_command_if_they_are_closed() {
+        for (script, is_one) in [
+            ("echo 'a; b' \"c | d\"", true),
+            ("echo a\\;b", true),
+            ("echo 'a", false),
+            ("echo \"`date`\"", false),
+            ("echo a\\", false),
+            ("", false),
+        ] {
+            assert_eq!(is_plain_command(script), is_one, "{script}");
+        }
+    }
 }

@@ -65,3 +65,47 @@ impl FileChange {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files() -> FileChange {
+        FileChange {
+            path: "src/a".into(),
+            others: 2,
+        }
+    }
+
+    #[test]
+    fn each_reaction_has_its_words() {
+        for (reaction, words) in [
+            (Reaction::Restart, "restarting"),
+            (Reaction::Build, "changed: building"),
+            (Reaction::BuildAnew, "building anew"),
+            (Reaction::Held, "pk watch resume"),
+            (Reaction::Read, "has read it"),
+            (Reaction::PutOff, "who writes it"),
+        ] {
+            let told = files().told(reaction);
+            assert!(told.starts_with("src/a and 2 others changed"), "{told}");
+            assert!(told.contains(words), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_a_person_should_look_at_is_graver() {
+        let gravity = |change| words_of_watch(&change).map(|(gravity, _)| gravity);
+        let (files, path) = (files(), "src/a".into());
+        let reaction = Reaction::Build;
+        assert_eq!(
+            gravity(UnitChange::FilesChanged { files, reaction }),
+            Some(Gravity::Fine)
+        );
+        assert_eq!(
+            gravity(UnitChange::WatchMuted { path }),
+            Some(Gravity::Warning)
+        );
+        assert_eq!(gravity(UnitChange::Killed), None);
+    }
+}
