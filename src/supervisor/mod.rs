@@ -47,6 +47,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::contain::Containment;
 use crate::domain::plan::Plan;
 use crate::domain::set::{Options, UnitSet};
@@ -96,6 +98,7 @@ pub fn start(mut settings: Settings) -> Handle {
         terminals: Terminals::default(),
         hooks: Pending::default(),
         burial: Burial::begin(),
+        spawns: Arc::new(Semaphore::new(runner::AT_ONCE)),
     });
     let hooks = tools.hooks.clone();
     let containment = tools.containment.clone();

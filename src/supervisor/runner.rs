@@ -20,8 +20,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+pub(super) use launch::AT_ONCE;
 use launched::at;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 
@@ -59,6 +60,8 @@ pub(super) struct Tools {
     pub terminals: Terminals,
     pub hooks: Pending,
     pub burial: Burial,
+    /// Whose turn it is to make processes.
+    pub spawns: Arc<Semaphore>,
 }
 
 /// What a runner is asked.

@@ -1,6 +1,9 @@
 //! From a spec to processes in their group.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::super::{bounds, request};
 use super::launched::at;
@@ -10,6 +13,13 @@ use crate::domain::spec::{Program, Tty, UnitSpec};
 use crate::domain::terminal::TerminalSize;
 
 const INTERRUPTED: &str = "the spawn was interrupted";
+
+/// How many may be on their way to exec at once. Each takes a thread: where processes are few,
+/// those of a whole stack would take the room of its units.
+pub const AT_ONCE: usize = 8;
+
+/// One that takes longer hangs, and lets others pass.
+const HANGS: Duration = Duration::from_millis(250);
 
 impl Runner {
     /// What the run is to be started as, and the group that is to hold it.
@@ -46,8 +56,19 @@ impl Runner {
     /// asked meanwhile is done when it is over.
     pub(super) async fn execute(&mut self) -> Result<(Arc<Group>, Running), String> {
         let (request, group) = self.prepare().await?;
-        let spawning = Arc::clone(&group);
-        let mut spawned = tokio::task::spawn_blocking(move || spawning.spawn(&request));
+        let (spawns, spawning) = (Arc::clone(&self.tools.spawns), Arc::clone(&group));
+        let spawned = async move {
+            let turn = spawns.acquire_owned().await;
+            let mut spawned = tokio::task::spawn_blocking(move || spawning.spawn(&request));
+            match timeout(HANGS, &mut spawned).await {
+                Ok(spawned) => spawned,
+                Err(_) => {
+                    drop(turn);
+                    spawned.await
+                }
+            }
+        };
+        tokio::pin!(spawned);
         let mut later = Vec::new();
         let mut heard = true;
         let spawned = loop {
