@@ -119,15 +119,14 @@ impl Dashboard {
             terminated,
         );
         let mut asked = false;
-        loop {
+        let mut gone = std::pin::pin!(tui::gone());
+        let left = loop {
             tokio::select! {
                 left = &mut left => {
-                    let left = left.map_err(|_| io::Error::other("the dashboard has panicked"))??;
-                    if left == Left::Closed && matches!(role, Role::Owner { .. }) {
-                        ask(port, Shutdown::Graceful, Signal::HUP).await;
-                    }
-                    return Ok(left);
+                    break left.map_err(|_| io::Error::other("the dashboard has panicked"))??;
                 }
+                // It does not say so any more.
+                () = &mut gone => break Left::Closed,
                 signal = signals.next() => {
                     let _ = terminate.send(true);
                     if matches!(role, Role::Owner { .. }) {
@@ -137,7 +136,11 @@ impl Dashboard {
                     }
                 }
             }
+        };
+        if left == Left::Closed && matches!(role, Role::Owner { .. }) {
+            ask(port, Shutdown::Graceful, Signal::HUP).await;
         }
+        Ok(left)
     }
 
     fn start(&self, port: &dyn ControlPort) -> Start {

@@ -45,6 +45,7 @@ pub use keymap::{Action, BindError, Keymap};
 pub use model::{Model, Pages, Role, Start};
 pub use msg::{Effect, Msg};
 pub use run::{Done, Hooks, Left, start};
+pub use terminal::gone;
 pub use theme::{Theme, ThemeName};
 pub use update::update;
 pub use view::{draw, view};

@@ -5,8 +5,10 @@
 //! most [`FRAME`] apart.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream};
@@ -245,6 +247,15 @@ impl Face {
             } = self;
             let woken = tokio::select! {
                 biased;
+                // First of all, though it comes last: where there is always news, nothing that
+                // stands below the news is ever heard.
+                changed = terminated.changed(), if !terminated_end => {
+                    terminated_end = true;
+                    match changed {
+                        Ok(()) => Woken::Msg(Msg::Terminated),
+                        Err(_) => continue,
+                    }
+                }
                 event = next_event(events) => event,
                 Some(msg) = answered.recv() => Woken::Msg(msg),
                 _ = suspended.recv() => Woken::Suspended,
@@ -262,13 +273,6 @@ impl Face {
                         continue;
                     }
                 },
-                changed = terminated.changed(), if !terminated_end => {
-                    terminated_end = true;
-                    match changed {
-                        Ok(()) => Woken::Msg(Msg::Terminated),
-                        Err(_) => continue,
-                    }
-                }
                 Some((id, event)) = terminals_told.recv() => {
                     Woken::Msg(Msg::Terminal(id, event))
                 }
@@ -458,10 +462,19 @@ async fn look_up(port: Arc<dyn ControlPort>, effect: Effect, answers: mpsc::Unbo
 
 async fn next_event(events: &mut Option<EventStream>) -> Woken {
     match events {
-        Some(events) => match events.next().await {
-            Some(Ok(event)) => Woken::Msg(Msg::Input(event)),
-            Some(Err(_)) | None => Woken::Closed,
-        },
+        // Each time anew: it must not be read once it is gone (see `terminal::gone`).
+        Some(events) => {
+            poll_fn(|context| {
+                if terminal::is_gone() {
+                    return Poll::Ready(Woken::Closed);
+                }
+                events.poll_next_unpin(context).map(|event| match event {
+                    Some(Ok(event)) => Woken::Msg(Msg::Input(event)),
+                    Some(Err(_)) | None => Woken::Closed,
+                })
+            })
+            .await
+        }
         None => std::future::pending().await,
     }
 }

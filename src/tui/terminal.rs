@@ -3,9 +3,11 @@
 //! Taken: raw mode, the alternate screen, no cursor, bracketed paste, the mouse if wanted.
 //! Given back when the guard is dropped, before pk is suspended, and when it panics.
 
-use std::io::{self, BufWriter, Stdout, Write as _};
+use std::io::{self, BufWriter, Stdout, StdoutLock, Write};
+use std::os::fd::AsFd;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{
@@ -17,12 +19,46 @@ use crossterm::terminal::{
 };
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Whether it is taken: there is one terminal, whoever panics.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// Whether pk has panicked: then the terminal belongs to what is told of it.
+static LOST: AtomicBool = AtomicBool::new(false);
+
 /// A terminal that is drawn on. One write per frame.
-pub type Screen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+pub type Screen = Terminal<CrosstermBackend<BufWriter<Canvas>>>;
+
+/// What is drawn on. Of a panic of another thread the one that draws knows nothing: what it
+/// writes from then on is refused, or it would draw over the words and hide the cursor again.
+#[derive(Debug)]
+pub struct Canvas(Stdout);
+
+impl Canvas {
+    /// Held while it is written to, and while it is given back.
+    fn lock(&self) -> io::Result<StdoutLock<'static>> {
+        let out = self.0.lock();
+        is_lost().map(|()| out)
+    }
+}
+
+fn is_lost() -> io::Result<()> {
+    if LOST.load(Ordering::SeqCst) {
+        return Err(io::Error::other("pk has panicked"));
+    }
+    Ok(())
+}
+
+impl Write for Canvas {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.lock()?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.lock()?.flush()
+    }
+}
 
 /// The terminal, until it is dropped.
 #[derive(Debug)]
@@ -41,7 +77,7 @@ impl Taken {
         taken.resume()?;
         let screen = Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(
             1 << 16,
-            io::stdout(),
+            Canvas(io::stdout()),
         )))?;
         Ok((taken, screen))
     }
@@ -51,6 +87,7 @@ impl Taken {
     /// # Errors
     /// It is gone.
     pub fn resume(&self) -> io::Result<()> {
+        is_lost()?;
         enable_raw_mode()?;
         TAKEN.store(true, Ordering::SeqCst);
         crossterm::execute!(
@@ -110,10 +147,45 @@ fn restore_on_panic() {
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
+            let held = io::stdout().lock();
+            LOST.store(true, Ordering::SeqCst);
             give_back();
+            drop(held);
             before(panic);
         }));
     });
+}
+
+/// Whether the window around the terminal is closed: nothing will ever come from it again.
+#[must_use]
+pub fn is_gone() -> bool {
+    is_hung_up(io::stdin())
+}
+
+fn is_hung_up(terminal: impl AsFd) -> bool {
+    const NOW: Timespec = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let mut asked = [PollFd::new(&terminal, PollFlags::empty())];
+    poll(&mut asked, Some(&NOW)).is_ok()
+        && asked[0]
+            .revents()
+            .intersects(PollFlags::HUP | PollFlags::ERR)
+}
+
+/// Resolves when the terminal is gone and whoever draws on it has had the time to see that.
+///
+/// crossterm takes an end of input for a read that gave nothing, and reads again, for ever:
+/// the thread on which a dashboard waits for a key does not come back from a terminal that
+/// goes away at that moment. Somebody else has to look.
+pub async fn gone() {
+    const LOOK: Duration = Duration::from_millis(500);
+    let mut seen = 0;
+    while seen < 2 {
+        tokio::time::sleep(LOOK).await;
+        seen = if is_gone() { seen + 1 } else { 0 };
+    }
 }
 
 /// Puts a text on the clipboard of whoever sits at the terminal (OSC 52).
@@ -146,7 +218,22 @@ fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
+
     use super::*;
+
+    #[test]
+    fn a_terminal_is_gone_with_the_window_around_it() {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let window = openpt(flags).unwrap();
+        unlockpt(&window).unwrap();
+        let terminal = ioctl_tiocgptpeer(&window, flags).unwrap();
+        assert!(!is_hung_up(&terminal));
+        rustix::io::write(&window, b"keys\n").unwrap();
+        assert!(!is_hung_up(&terminal));
+        drop(window);
+        assert!(is_hung_up(&terminal));
+    }
 
     #[test]
     fn base64_is_that_of_rfc_4648() {

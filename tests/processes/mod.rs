@@ -2,8 +2,12 @@
 
 mod background;
 mod ends;
+mod few_processes;
+mod job_control;
 mod left_overs;
 mod menagerie;
+mod reaping;
+pub mod reuse;
 mod shell;
 mod stray;
 mod terminal;
@@ -144,6 +148,22 @@ impl Drop for Place {
             }
         }
     }
+}
+
+/// Those by which runs are held here.
+fn mechanisms() -> impl Iterator<Item = &'static str> {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _entered = runtime.enter();
+    let has = [
+        ("cgroup", crate::contain::in_a_cgroup().is_some()),
+        ("process-group", true),
+        (
+            "pid-namespace",
+            crate::contain::in_a_pid_namespace().is_some(),
+        ),
+    ];
+    has.into_iter()
+        .filter_map(|(name, has)| has.then_some(name))
 }
 
 /// Arguments of `setpriv`.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use rustix::process::Pid;
 
+use super::terminal::state;
 use super::{Place, comm};
 use crate::harness::{Marker, children, poll};
 
@@ -117,6 +118,17 @@ impl Shell {
             let mut jobs = children(self.bash).into_iter();
             jobs.find(|pid| comm(*pid) == place.name)
         })
+    }
+
+    /// Types Ctrl-Z, and waits until the pk in the foreground has stopped and the shell says so.
+    pub fn stop_face(&mut self, place: &Place) -> Pid {
+        let face = self.face(place);
+        self.type_in("\x1a");
+        poll("the face to be stopped", || {
+            (state(face) == Some('T')).then_some(())
+        });
+        self.wait_for("Stopped", 1);
+        face
     }
 }
 

@@ -7,13 +7,13 @@ use super::shell::Shell;
 use crate::harness::{Pk, children, poll};
 
 /// The third field of `/proc/PID/stat`.
-fn state(pid: Pid) -> Option<char> {
+pub fn state(pid: Pid) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
 /// The process group in the foreground of its terminal: the eighth field.
-fn foreground(pid: Pid) -> Option<i32> {
+pub fn foreground(pid: Pid) -> Option<i32> {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
     let mut fields = stat.rsplit_once(") ")?.1.split(' ');
     fields.nth(5)?.parse().ok()
@@ -35,12 +35,7 @@ fn a_stopped_face_holds_up_nothing_and_misses_nothing() {
     };
     shell.type_in(&format!("./{} up --no-tui; echo code $?\n", place.name));
     shell.wait_for("at 3", 1);
-    let face = shell.face(&place);
-    shell.type_in("\x1a");
-    poll("the face to be stopped", || {
-        (state(face) == Some('T')).then_some(())
-    });
-    shell.wait_for("Stopped", 1);
+    let face = shell.stop_face(&place);
     // Units go on, and what follows from them does too.
     let now = || -> u32 {
         let text = std::fs::read_to_string(place.path().join("now")).unwrap_or_default();

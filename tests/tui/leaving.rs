@@ -10,7 +10,7 @@ services:
 "#;
 
 /// The dashboard that was started by hand, as the kernel numbers it.
-fn face(screen: &Screen, args: &str) -> i32 {
+pub fn face(screen: &Screen, args: &str) -> i32 {
     poll("the face", || {
         let members = screen.pk().members();
         // The face is the oldest: guard and supervisor were made by it.
@@ -23,7 +23,7 @@ fn face(screen: &Screen, args: &str) -> i32 {
 
 /// The terminal is one to type in again: the screen of before, cursor, mouse, settings.
 #[track_caller]
-fn assert_is_back(screen: &Screen, settings: &str) {
+pub fn assert_is_back(screen: &Screen, settings: &str) {
     poll("the screen of before", || {
         let state = screen.state("#{alternate_on} #{cursor_flag} #{mouse_any_flag}");
         (state == "0 1 0").then_some(())

@@ -1,5 +1,6 @@
 //! The dashboard as a person has it: the binary, in a terminal that tmux keeps.
 
+mod crashes;
 mod leaving;
 mod prompts;
 mod readme;

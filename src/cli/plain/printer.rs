@@ -51,8 +51,8 @@ impl Printer {
         let (finished, done) = oneshot::channel();
         let failure = Arc::new(OnceLock::new());
         let (failed, written) = (Arc::clone(&failure), Arc::clone(&progress));
-        // Without a thread the queue is closed at once, which is what a closed output is.
-        let _ = std::thread::Builder::new()
+        // Without a thread the queue is closed at once, as after a write that failed.
+        let started = std::thread::Builder::new()
             .name("printer".to_owned())
             .spawn(move || {
                 while let Some(piece) = queue.blocking_recv() {
@@ -64,6 +64,9 @@ impl Printer {
                 drop(queue);
                 let _ = finished.send(());
             });
+        if let Err(error) = started {
+            let _ = failure.set(error.into());
+        }
         Self {
             pieces,
             done,
