@@ -10,7 +10,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -20,6 +20,12 @@ use rustix::process::{
     Pid, PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, set_child_subreaper, waitid,
 };
 
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -33,13 +39,9 @@ use crate::domain::signal::Signal;
 static ADOPTING: AtomicBool = AtomicBool::new(false);
 static STRAYS: Mutex<Vec<Member>> = Mutex::new(Vec::new());
 
-/// How long it may go unnoticed that an orphan has come.
-const SLOW_TIMER: Duration = Duration::from_millis(200);
-
-/// The same once so many looks in turn have found nothing new, and nothing was started: each
-/// costs the processor a rest.
-const SLOWEST_TIMER: Duration = Duration::from_secs(2);
-const QUIET: u32 = 25;
+/// How long it may go unnoticed that an orphan has come, at the least and at the most.
+const SOON: Duration = Duration::from_millis(200);
+const LATE: Duration = Duration::from_secs(10);
 
 /// The shortest time between two looks, however many groups end.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -71,8 +73,8 @@ pub fn adopt_orphans() -> io::Result<()> {
     if first && let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(async {
             let mut ends = signal(SignalKind::child()).ok();
-            let mut given = Given::open();
-            let (mut after, mut quiet, mut made) = (After::Look, 0, 0);
+            let (mut given, timer) = (Given::open(), Timer::open());
+            let (mut after, mut news, mut made) = (After::Look, Instant::now(), 0);
             loop {
                 let due = async {
                     match &mut ends {
@@ -85,23 +87,17 @@ pub fn adopt_orphans() -> io::Result<()> {
                         None => DUE.notified().await,
                     }
                 };
-                let timer = if quiet < QUIET {
-                    SLOW_TIMER
-                } else {
-                    SLOWEST_TIMER
+                let told = tokio::select! {
+                    () = due => true,
+                    () = timer.sleep(pause(news.elapsed())) => false,
                 };
-                let told = tokio::time::timeout(timer, due).await.is_ok();
-                let rest = !told && after == After::Rest && ends.is_some();
-                if rest && given.as_mut().is_some_and(|given| !given.more()) {
-                    quiet = if made == registry::made() {
-                        quiet + 1
-                    } else {
-                        0
-                    };
-                    made = registry::made();
+                let came = given.as_mut().is_none_or(Given::more);
+                if told || came || made != registry::made() {
+                    (made, news) = (registry::made(), Instant::now());
+                }
+                if !told && !came && after == After::Rest && ends.is_some() {
                     continue;
                 }
-                quiet = 0;
                 let next = next().unwrap_or_else(|| Instant::now() + PAUSE);
                 tokio::time::sleep_until(next.into()).await;
                 if let Some(given) = &mut given {
@@ -112,6 +108,12 @@ pub fn adopt_orphans() -> io::Result<()> {
         });
     }
     Ok(())
+}
+
+/// How long until the next look of its own accord. The longer nothing was started or found, the
+/// rarer: each costs the processor a rest.
+fn pause(since_news: Duration) -> Duration {
+    (since_news / 4).clamp(SOON, LATE)
 }
 
 /// Those that had moved themselves out of their cgroup and were killed for it, since the last
@@ -188,7 +190,7 @@ fn look() -> After {
             after = After::Look;
         }
     }
-    let pause = PAUSE.max(began.elapsed() * SHARE).min(SLOW_TIMER);
+    let pause = PAUSE.max(began.elapsed() * SHARE).min(SOON);
     *NEXT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + pause);
     after
 }
@@ -208,6 +210,43 @@ fn kill_if_strayed(pid: Pid, stand: &Stand) {
     if sys::signal_pidfd(pidfd.as_fd(), Signal::KILL).is_ok() {
         strays().extend(row.as_ref().map(Member::from));
         FOUND.notify_one();
+    }
+}
+
+/// Wakes this process once a pause (`timerfd_create(2)`), where tokio's own timer does so again
+/// at each step that a deadline comes nearer on its wheel.
+struct Timer(Option<AsyncFd<OwnedFd>>);
+
+impl Timer {
+    #[expect(
+        deprecated,
+        reason = "an `OwnedFd` is the same descriptor as long as it lives; the other way is unsafe"
+    )]
+    fn open() -> Self {
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags).ok();
+        Self(timer.and_then(|timer| AsyncFd::new(timer).ok()))
+    }
+
+    async fn sleep(&self, pause: Duration) {
+        if self.wait(pause).await.is_none() {
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// `None`: there is none, as where files cannot be opened any more.
+    async fn wait(&self, pause: Duration) -> Option<()> {
+        let timer = self.0.as_ref()?;
+        let once = Itimerspec {
+            it_interval: Timespec::default(),
+            it_value: pause.try_into().ok()?,
+        };
+        timerfd_settime(timer, TimerfdTimerFlags::empty(), &once).ok()?;
+        let mut times = [0; 8];
+        let rung = timer.async_io(Interest::READABLE, |timer| {
+            Ok(rustix::io::read(timer, &mut times)?)
+        });
+        rung.await.ok().map(drop)
     }
 }
 
@@ -258,4 +297,38 @@ fn children() -> Vec<Pid> {
         found.extend(pids.filter_map(|pid| Pid::from_raw(pid.parse().ok()?)));
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nothing_happens_to_is_looked_at_rarely() {
+        let looks = |from: u64, to: u64| {
+            let (mut at, mut looks) = (Duration::from_secs(from), 0);
+            while at < Duration::from_secs(to) {
+                at += pause(at);
+                looks += 1;
+            }
+            looks
+        };
+        assert_eq!(pause(Duration::ZERO), SOON);
+        assert_eq!(pause(Duration::from_secs(3600)), LATE);
+        assert_eq!((looks(8, 28), looks(60, 120)), (6, 6));
+    }
+
+    #[tokio::test]
+    async fn a_timer_rings_once_for_each_pause_that_is_waited_out() {
+        let timer = Timer::open();
+        let pause = Duration::from_millis(2);
+        for _ in 0..3 {
+            let began = Instant::now();
+            assert_eq!(timer.wait(pause).await, Some(()));
+            assert!(began.elapsed() >= pause);
+            // One that rings after nobody waits any more is not taken for the next.
+            let gave_up = tokio::time::timeout(Duration::ZERO, timer.wait(pause));
+            assert!(gave_up.await.is_err());
+        }
+    }
 }

@@ -71,6 +71,36 @@ fn links_are_resolved_and_a_loop_of_them_ends() {
 }
 
 #[test]
+fn saves_of_every_kind_count_through_a_link() {
+    let pk = Pk::stack(READER, ["up"])
+        .file("src/x", "")
+        .file("real/a", "one");
+    std::os::unix::fs::symlink("../real/a", pk.path("src/a")).unwrap();
+    let pk = pk.start();
+    pk.wait_for("api | has one");
+    armed(&pk);
+    let anew = |name: &str, text: &str| {
+        fs::remove_file(pk.folder().join(name)).unwrap();
+        write(pk.folder(), name, text);
+    };
+    for round in 1..=2 {
+        write(pk.folder(), "real/a", &format!("written {round}"));
+        pk.wait_for(&format!("api | has written {round}"));
+        replace(pk.folder(), "real/a", &format!("renamed {round}"));
+        pk.wait_for(&format!("api | has renamed {round}"));
+        anew("real/a", &format!("made {round}"));
+        pk.wait_for(&format!("api | has made {round}"));
+    }
+    // An editor that knows nothing of links puts a file in the place of it.
+    replace(pk.folder(), "src/a", "no link");
+    pk.wait_for("api | has no link");
+    anew("src/a", "made anew");
+    pk.wait_for("api | has made anew");
+    pk.signal(Signal::INT);
+    pk.wait();
+}
+
+#[test]
 fn a_link_that_is_turned_elsewhere_counts() {
     let yaml = "services:\n  api:\n    command: echo \"has $(cat current/a)\"; exec sleep 1000\n    watch: {paths: [current], debounce: 10ms}\n";
     let pk = Pk::stack(yaml, ["up"])

@@ -215,7 +215,7 @@ pub(super) fn path_texts(list: &[Spanned<Text>], cx: &Cx<'_>) -> Vec<String> {
 }
 
 /// How long files must be quiet before a change counts.
-const DEBOUNCE: Duration = Duration::from_millis(100);
+const DEBOUNCE: Duration = Duration::from_millis(30);
 
 pub(super) fn watch(
     raw: &Field<RawWatch>,

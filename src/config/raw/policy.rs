@@ -279,7 +279,7 @@ record! {
         paths: OneOrMany<Text>,
         /// Globs that are left out.
         ignore: OneOrMany<Text>,
-        /// How long it must be quiet. Default: 100ms.
+        /// How long it must be quiet. Default: 30ms.
         debounce: Span,
         /// A command that must succeed first; the old run stays up until it has.
         run: RawCommand,
