@@ -290,4 +290,84 @@ mod tests {
         let found = Executable::find(&StageRequest::new(["./sh"], "/bin")).unwrap();
         assert_eq!(found.path.to_bytes(), b"./sh");
     }
+
+    #[test]
+    fn what_the_kernel_refuses_has_its_cause() {
+        let shell = Executable::find(&StageRequest::new(["/bin/sh"], "/")).unwrap();
+        let cause = |errno: Errno| shell.diagnose(errno.raw_os_error());
+        for (errno, is) in [
+            (
+                Errno::AGAIN,
+                matches!(cause(Errno::AGAIN), SpawnCause::ProcessLimit),
+            ),
+            (
+                Errno::NOMEM,
+                matches!(cause(Errno::NOMEM), SpawnCause::NoMemory),
+            ),
+            (
+                Errno::MFILE,
+                matches!(cause(Errno::MFILE), SpawnCause::FileLimit),
+            ),
+            (
+                Errno::NFILE,
+                matches!(cause(Errno::NFILE), SpawnCause::FileLimit),
+            ),
+            (
+                Errno::NOEXEC,
+                matches!(cause(Errno::NOEXEC), SpawnCause::BadFormat(_)),
+            ),
+            (
+                Errno::TXTBSY,
+                matches!(cause(Errno::TXTBSY), SpawnCause::Busy(_)),
+            ),
+            (
+                Errno::ACCESS,
+                matches!(cause(Errno::ACCESS), SpawnCause::NotExecutable(_)),
+            ),
+            // It is there, and is no script: what loads it is missing.
+            (
+                Errno::NOENT,
+                matches!(cause(Errno::NOENT), SpawnCause::LoaderMissing(_)),
+            ),
+            (
+                Errno::IO,
+                matches!(cause(Errno::IO), SpawnCause::Other { .. }),
+            ),
+        ] {
+            assert!(is, "{errno}: {:?}", cause(errno));
+        }
+        let SpawnCause::TooLong { bytes } = cause(Errno::TOOBIG) else {
+            panic!("{:?}", cause(Errno::TOOBIG));
+        };
+        assert!(bytes > "/bin/sh".len());
+    }
+
+    #[test]
+    fn a_folder_that_goes_away_between_the_look_and_the_start_has_its_cause() {
+        let folder = tempfile::tempdir().unwrap();
+        let stage = StageRequest::new(["/bin/sh"], folder.path());
+        let shell = Executable::find(&stage).unwrap();
+        let cause = |errno: Errno| shell.diagnose_dir(errno.into());
+        assert!(matches!(
+            cause(Errno::ACCESS),
+            SpawnCause::WorkingDirDenied(_)
+        ));
+        assert!(matches!(
+            cause(Errno::NOENT),
+            SpawnCause::WorkingDirMissing(_)
+        ));
+        assert!(matches!(
+            cause(Errno::NOTDIR),
+            SpawnCause::WorkingDirNotADirectory(_)
+        ));
+        assert!(matches!(cause(Errno::LOOP), SpawnCause::Other { .. }));
+        drop(folder);
+        let missing = shell.diagnose(Errno::NOENT.raw_os_error());
+        assert!(
+            matches!(missing, SpawnCause::WorkingDirMissing(_)),
+            "{missing:?}"
+        );
+        let nothing = Executable::find(&StageRequest::new([""; 0], "/")).unwrap_err();
+        assert!(matches!(nothing, SpawnCause::EmptyCommand));
+    }
 }

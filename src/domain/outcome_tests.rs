@@ -87,3 +87,17 @@ fn further_codes_and_signals_count_as_success() {
             .is_some()
     );
 }
+
+#[test]
+fn a_port_that_is_taken_keeps_how_the_run_ended() {
+    let why = "port 80 is taken by nginx (pid 7): stop that".to_owned();
+    let ended = Failure::Exit(ExitStatus::Code(98)).for_a_port_that_is_taken(why.clone());
+    assert_eq!(ended.brief(), "port taken");
+    assert_eq!(ended.status(), Some(ExitStatus::Code(98)));
+    assert!(ended.is_exit());
+    let refused = Failure::Spawn("x".to_owned()).for_a_port_that_is_taken(why);
+    assert_eq!(refused.status(), None);
+    assert!(!refused.is_exit());
+    // Where memory is the cause the port is not.
+    assert_eq!(ended.clone().for_want_of_memory(None), ended);
+}

@@ -455,4 +455,48 @@ mod tests {
         assert_eq!(timeline.units.len(), 3);
         assert_eq!(timeline.units[2].reached, Reached::Failed);
     }
+
+    #[test]
+    fn who_ends_before_it_is_there_has_got_somewhere_too() {
+        let service = |name: &str| unit(name, UnitKind::Service, &[]);
+        let probed = |name: &str| {
+            let mut unit = service(name);
+            unit.readiness = Some(Probe::new(Check::File("/x".into())));
+            unit
+        };
+        let mut stack = Stack::new(vec![
+            service("none"),
+            probed("crashes"),
+            probed("finishes"),
+            probed("slow"),
+        ]);
+        for name in ["none", "crashes", "finishes", "slow"] {
+            stack.tell(0, name, UnitChange::Waiting);
+        }
+        stack.ended(10, "none", Outcome::Stopped);
+        for (name, at) in [("crashes", 20), ("finishes", 30), ("slow", 40)] {
+            stack.run(name, at, at + 1);
+        }
+        stack.ended(50, "crashes", Outcome::Stopped);
+        stack.ended(60, "finishes", Outcome::Completed);
+        let timeline = stack.recorder.timeline(&stack.plan);
+        let reached = |span: &Span| (span.name.to_string(), span.reached, span.own().as_millis());
+        assert_eq!(
+            timeline.units.iter().map(reached).collect::<Vec<_>>(),
+            [
+                ("crashes".to_owned(), Reached::Failed, 30),
+                ("finishes".to_owned(), Reached::Completed, 30),
+                ("slow".to_owned(), Reached::OnItsWay, 0),
+                ("none".to_owned(), Reached::Failed, 0),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_circle_of_waits_ends() {
+        let there = |at| Instant::from_millis(at);
+        let units = [("a", there(1)), ("b", there(2))].into_iter();
+        let path = critical_path(units, |one| Some(if one == "a" { "b" } else { "a" }));
+        assert_eq!(path, ["a", "b"]);
+    }
 }

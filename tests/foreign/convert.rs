@@ -59,3 +59,28 @@ fn a_file_of_pk_is_not_converted() {
         "{ended}"
     );
 }
+
+/// process-compose takes any number for a signal; what comes out must be a name that pk knows.
+#[test]
+fn signals_without_a_plain_name_are_read_again() {
+    let file = "\
+processes:
+  real-time:
+    command: exec sleep 1000
+    success_exit_codes: [176]
+    shutdown: {signal: 48}
+  library:
+    command: exec sleep 1000
+    success_exit_codes: [160]
+    shutdown: {signal: 32}
+";
+    let ended = Pk::new(["convert"])
+        .file("process-compose.yaml", file)
+        .run();
+    let text = ended.stdout();
+    for part in ["signal: SIGRTMIN+14", "- 176\n    - SIGRTMIN+14", "- 160\n"] {
+        assert!(text.contains(part), "{part}\n{ended}");
+    }
+    assert!(ended.stderr().contains("32 is not a signal"), "{ended}");
+    Pk::stack(&text, ["check"]).run();
+}

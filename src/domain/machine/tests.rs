@@ -19,7 +19,7 @@ use crate::domain::outcome::{Failure, Member, Outcome, RunStatus, Skip};
 use crate::domain::phase::{End, Phase, Rung, Stop};
 use crate::domain::signal::Signal;
 use crate::domain::spec::{
-    Check, Command, Lifetime, Probe, Program, Restart, RestartPolicy, UnitKind, UnitSpec,
+    Check, Command, Lifetime, Pattern, Probe, Program, Restart, RestartPolicy, UnitKind, UnitSpec,
 };
 use crate::domain::time::Instant;
 use crate::domain::watch::FileChange;
@@ -451,4 +451,28 @@ fn a_daemon_that_forks_at_once_is_probed_all_the_same() {
     );
     bench.on(true, probed(ProbeRole::Readiness, true));
     assert_eq!(bench.machine.health().state(), Readiness::Ready);
+}
+
+/// A program may write its line before its spawn is confirmed, or while it still starts up.
+#[test]
+fn a_line_that_came_too_soon_counts_once_it_may() {
+    let early = |change: fn(&mut UnitSpec)| {
+        let mut bench = Bench::new(|spec| {
+            spec.readiness = Some(Probe::new(Check::Log(Pattern("up".into()))));
+            change(spec);
+        })
+        .after(&[Input::Wait { renew: false }, Input::Go]);
+        bench.on(true, probed(ProbeRole::Readiness, true));
+        bench.on(true, Input::Fact(Fact::Spawned { pid: 7 }));
+        bench
+    };
+    let is = |bench: &Bench| bench.machine.health().state();
+    assert_eq!(is(&early(|_| {})), Readiness::Ready);
+    let mut slow = early(|spec| spec.startup = Some(Probe::new(Check::File("/x".into()))));
+    assert_eq!(is(&slow), Readiness::Unready);
+    slow.on(true, probed(ProbeRole::Startup, true));
+    assert_eq!(is(&slow), Readiness::Ready);
+    // What passes again is no line.
+    let port = early(|spec| spec.readiness = Some(Probe::new(Check::File("/x".into()))));
+    assert_eq!(is(&port), Readiness::Unready);
 }
