@@ -2,10 +2,10 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::Command;
 
 use rustix::process::Signal;
 
+use crate::harness::visits::{Place, SERVERS, ask, missing};
 use crate::harness::{Pk, free_port, package};
 
 fn example(name: &str, args: &[&str]) -> Pk {
@@ -21,7 +21,7 @@ fn no_example_is_forgotten() {
         .map(|entry| entry.file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["hello", "pipeline", "postgres", "shop"]);
+    assert_eq!(names, ["hello", "pipeline", "shop", "visits"]);
     for name in names {
         example(&name, &["check"]).stderr("").run();
     }
@@ -102,55 +102,30 @@ fn the_shop_takes_an_order() {
     pk.code(1).run().assert_order(&["we have no gold"]);
 }
 
-/// Says which of the programs are missing; in CI, which installs them, that is a failure.
-fn missing(programs: &[&str]) -> bool {
-    let has = |program: &&str| {
-        let script = "PATH=$PATH:/usr/sbin:$(echo /usr/lib/postgresql/*/bin | tr ' ' :)
-            command -v \"$1\"";
-        Command::new("sh")
-            .args(["-c", script, "sh", program])
-            .output()
-            .is_ok_and(|output| output.status.success())
-    };
-    let missing: Vec<&&str> = programs.iter().filter(|program| !has(program)).collect();
-    let is_ci = std::env::var("CI").is_ok_and(|value| value == "true");
-    assert!(missing.is_empty() || !is_ci, "CI has no {missing:?}");
-    if !missing.is_empty() {
-        let text = format!("not tried: the example `postgres` needs {missing:?}\n");
-        let _ = std::io::stderr().write_all(text.as_bytes());
-    }
-    !missing.is_empty()
-}
-
 #[test]
-fn postgres() {
-    if missing(&["initdb", "psql", "redis-server", "redis-cli", "nginx"]) {
+fn visits() {
+    if missing("the example `visits`", SERVERS) {
         return;
     }
-    let data = tempfile::Builder::new()
-        .prefix("pk-data-")
-        .tempdir()
-        .unwrap();
-    let http = free_port();
-    // The servers give up root, and must reach their files all the same.
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(data.path(), open).unwrap();
-    let pk = example("postgres", &["up"])
-        .env("EXAMPLE_DATA", data.path().to_str().unwrap())
-        .env("EXAMPLE_PG_PORT", &free_port().to_string())
-        .env("EXAMPLE_REDIS_PORT", &free_port().to_string())
-        .env("EXAMPLE_HTTP_PORT", &http.to_string())
-        .start();
+    let place = Place::new();
+    let pk = place.pk(["up"]).start();
     pk.wait_for("nginx    > ready");
-    assert!(get(http, "/").contains("items: 3\nvisits: 1\n"));
+    let stored = "{\"id\": 1, \"name\": \"Ada\", \"count\": 1}\n";
+    let answer = ask(place.http, "POST", "/visits", "Ada");
+    assert_eq!(answer, Some((201, stored.to_owned())));
     pk.signal(Signal::INT);
     pk.wait().assert_code(130).assert_order(&[
         "initdb   > completed",
         "postgres > ready",
         "migrate  > completed",
-        "report   > completed",
+        "app      > ready",
         "nginx    > ready",
-        "completed  initdb, migrate, count, report",
-        "stopped    postgres, redis, nginx",
+        "app      | visit 1: Ada",
+        "nginx    > stopped",
+        "app      | good night",
+        "app      > stopped",
+        "postgres > stopped",
+        "completed  initdb, migrate",
+        "stopped    postgres, redis, app, nginx",
     ]);
 }

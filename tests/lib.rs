@@ -16,6 +16,7 @@ mod logs;
 mod probe;
 mod processes;
 mod stored;
+mod trial;
 mod tui;
 mod up;
 mod vm;

@@ -8,6 +8,7 @@
 mod filter;
 mod marker;
 mod running;
+pub mod visits;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -29,8 +29,8 @@ fn too_many_open_files_fail_those_that_need_more() {
         if mechanism == "cgroup" && crate::contain::in_a_cgroup().is_none() {
             continue;
         }
-        let pk = Pk::stack(&stack(40), ["up", "--containment", mechanism])
-            .through(&["sh", "-c", "ulimit -n 80; exec \"$@\"", "sh"])
+        let pk = Pk::stack(&stack(100), ["up", "--containment", mechanism])
+            .through(&["sh", "-c", "ulimit -n 64; exec \"$@\"", "sh"])
             .start();
         some_fail(pk, "too many open files (EMFILE");
     }

@@ -6,6 +6,7 @@
 //! its serial line is what the tests look at.
 
 mod initramfs;
+mod scenarios;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -14,112 +15,12 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use initramfs::{Initramfs, stripped};
+use scenarios::{SCENARIOS, Scenario};
 
 /// How long the machine may take for all, on a busy host and without any help of hardware.
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_secs(400);
 
 const QEMU: &str = "qemu-system-x86_64";
-
-/// One stack, and how it is run.
-struct Scenario {
-    name: &'static str,
-    yaml: &'static str,
-    /// A shell command; `pk` stands for itself.
-    run: &'static str,
-}
-
-const SCENARIOS: [Scenario; 10] = [
-    Scenario {
-        name: "memory",
-        yaml: "tasks:\n  hog: {command: tail /dev/zero, limits: {memory: 32MiB}}\n",
-        run: "pk up",
-    },
-    Scenario {
-        name: "restarted",
-        yaml: "\
-services:
-  hog:
-    command: 'echo begun; tail /dev/zero; true; exit 9'
-    limits: {memory: 32MiB}
-    restart: {policy: always, max_restarts: 1, backoff: 10ms}
-  fine: {command: 'echo fine; sleep 3'}
-",
-        run: "pk up",
-    },
-    Scenario {
-        name: "cpus",
-        yaml: "\
-tasks:
-  busy:
-    command: |
-      n=0; while [ $n -lt 20000 ]; do n=$((n+1)); done
-      here=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)
-      echo max: $(cat $here/cpu.max)
-      test $(grep nr_throttled $here/cpu.stat | cut -d' ' -f2) -gt 0 && echo was throttled
-    limits: {cpus: 0.25}
-",
-        run: "pk up",
-    },
-    Scenario {
-        name: "pids",
-        yaml: "\
-tasks:
-  forks:
-    command: 'for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; echo all; wait'
-    limits: {pids: 4}
-  others: {command: 'for i in 1 2 3 4 5 6 7 8; do sleep 0.1 & done; echo all; wait'}
-",
-        run: "pk up",
-    },
-    Scenario {
-        name: "own-cgroup",
-        yaml: ALL,
-        run: "in_cgroup alone root pk up",
-    },
-    Scenario {
-        name: "delegated",
-        yaml: ALL,
-        run: "in_cgroup delegated user pk up",
-    },
-    Scenario {
-        name: "shared",
-        yaml: ALL,
-        run: "sleep 1000 & echo $! >/sys/fs/cgroup/shared/cgroup.procs\n\
-              in_cgroup shared user pk up\n kill $!",
-    },
-    Scenario {
-        name: "without-memory",
-        yaml: ALL,
-        run: "in_cgroup part/given user pk up",
-    },
-    Scenario {
-        name: "foreign",
-        yaml: ALL,
-        run: "in_cgroup foreign user pk up",
-    },
-    Scenario {
-        name: "killed",
-        yaml: "services:\n  a: {command: sleep 1000, limits: {memory: 32MiB}}\n",
-        run: "\
-in_cgroup killed root pk up &
-until pk ps 2>/dev/null | grep -q running; do sleep 0.1; done
-echo before: $(ls -d /sys/fs/cgroup/killed/*/)
-face=$(pk ps --output json | sed -n 's/^  \"pid\": \\([0-9]*\\),/\\1/p')
-guard=$(echo $(cat /proc/$face/task/*/children))
-kill -9 $(cat /proc/$guard/task/$guard/children)
-wait
-echo passed on: $(cat /sys/fs/cgroup/killed/cgroup.subtree_control).
-",
-    },
-];
-
-/// Each limit once, with the words that tell whether it holds.
-const ALL: &str = "\
-tasks:
-  hog: {command: tail /dev/zero, limits: {memory: 32MiB}}
-  forks: {command: 'sleep 1 & sleep 1 & sleep 1 & sleep 1 & echo all; wait', limits: {pids: 3}}
-  mild: {command: echo ran, limits: {memory: 32MiB, pids: 50, cpus: 0.5, best_effort: true}}
-";
 
 /// The first process of the machine.
 const INIT: &str = r#"#!/bin/busybox sh
@@ -144,6 +45,13 @@ in_cgroup() {
   fi
   left=$(find /sys/fs/cgroup/$name -mindepth 1 -type d)
   [ -z "$left" ] || echo "LEFT: $left"
+}
+eventually() {
+  n=0
+  until eval "$1" 2>/dev/null; do
+    n=$((n+1)); [ $n -lt 150 ] || { echo "in vain: $1"; return; }
+    sleep 0.1
+  done
 }
 for scenario in $(cat /scenarios); do
   cd /stacks/$scenario
@@ -431,4 +339,52 @@ fn a_killed_supervisor_leaves_no_leaf() {
     assert_shows("killed", &[".leaf/", "passed on: .\n"]);
     let Some(shown) = shown("killed") else { return };
     assert!(!shown.contains("LEFT"), "{shown}");
+}
+
+/// The date is set a year ahead and back all the time: what waits, waits as long as it should.
+#[test]
+fn a_clock_that_jumps_moves_no_wait() {
+    let Some(shown) = shown("clock") else { return };
+    let after = |begin: &str| -> f64 {
+        let at = shown
+            .find(begin)
+            .unwrap_or_else(|| panic!("no {begin:?} in\n{shown}"));
+        let rest = &shown[at + begin.len()..];
+        let number = rest.split('s').next().unwrap();
+        number
+            .parse()
+            .unwrap_or_else(|_| panic!("{number:?} after {begin:?} in\n{shown}"))
+    };
+    // A slow machine makes each longer by some seconds; a year is more than that.
+    assert!(
+        (3.5..20.0).contains(&after("slow  > ready after ")),
+        "{shown}"
+    );
+    for text in [
+        "flaps > restart 1/3 in 1s",
+        "gave up after 3 restarts",
+        "8s",
+    ] {
+        assert!(shown.contains(text), "{text:?} in\n{shown}");
+    }
+    assert!(
+        (12.0..40.0).contains(&after("clock ended after ")),
+        "{shown}"
+    );
+}
+
+#[test]
+fn where_the_queue_of_events_is_short_what_is_lost_is_found() {
+    assert_shows(
+        "overflow",
+        &["some events", "api | has one\n", "api | has two\n"],
+    );
+}
+
+#[test]
+fn where_numbers_are_few_no_stranger_feels_a_signal() {
+    let Some(shown) = shown("few-numbers") else {
+        return;
+    };
+    crate::processes::reuse::assert_untouched(&shown);
 }

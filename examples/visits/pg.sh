@@ -4,7 +4,6 @@ for folder in /usr/lib/postgresql/*/bin; do
   PATH=$folder:$PATH
 done
 files=$DATA/postgres
-export PGUSER=pk PGDATABASE=postgres
 
 unprivileged=()
 if [ "$(id -u)" = 0 ]; then
@@ -24,19 +23,16 @@ case $1 in
       chown nobody "$files"
     fi
     cd "$files"
-    exec "${unprivileged[@]}" initdb -D "$files" -U "$PGUSER" -A trust -E UTF8 --locale=C --no-sync
+    exec "${unprivileged[@]}" initdb -D "$files" -U "$PGUSER" -A trust -E UTF8 --locale=C
     ;;
   serve)
     cd "$files"
-    exec "${unprivileged[@]}" postgres -D "$files" -h "$PGHOST" -k '' -F
+    exec "${unprivileged[@]}" postgres -D "$files" -h "$PGHOST" -k ''
     ;;
   ready)
     exec pg_isready -q
     ;;
   sql)
     exec psql -qX -v ON_ERROR_STOP=1 -f "$2"
-    ;;
-  query)
-    exec psql -qXAt -c "$2"
     ;;
 esac

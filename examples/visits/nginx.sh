@@ -15,8 +15,12 @@ http {
   scgi_temp_path $DATA/nginx/scgi;
   server {
     listen 127.0.0.1:$HTTP_PORT;
-    root $DATA/www;
-    default_type text/plain;
+    location / {
+      proxy_pass http://127.0.0.1:$APP_PORT;
+    }
+    location = /nginx {
+      return 200 "nginx is here\n";
+    }
   }
 }
 CONF

@@ -1,0 +1,5 @@
+create table if not exists visit (
+  id bigserial primary key,
+  name text not null,
+  at timestamptz not null default now()
+);
