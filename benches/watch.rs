@@ -35,7 +35,7 @@ const PK: &str = env!("CARGO_BIN_EXE_pk");
 const SAVES: usize = 50;
 
 /// What pk waits for if a file says nothing, in milliseconds.
-const DEBOUNCE: f64 = 100.0;
+const DEBOUNCE: f64 = 30.0;
 
 /// The argument by which this program is what is restarted.
 const MARK: &str = "--mark";
@@ -216,8 +216,8 @@ fn saves(bounds: &mut bounds::Bounds) {
     bounds.hold(&text, usual, DEBOUNCE + 3.0);
     match by_watchexec() {
         Some(theirs) => {
-            let text = format!("the same by watchexec, ms: {theirs:.2}; pk without a debounce");
-            bounds.hold(&text, at_once, theirs);
+            let text = format!("the same by watchexec as it is, ms: {theirs:.2}; by pk as it is");
+            bounds.hold(&text, usual, theirs);
         }
         None => println!("the same by watchexec: it is not installed here"),
     }
@@ -289,7 +289,7 @@ fn armed(folder: &Path, runtime: &tokio::runtime::Runtime) -> Watcher {
     let watch = Watch {
         paths: vec![folder.display().to_string()],
         ignore: Vec::new(),
-        debounce: Duration::from_millis(100),
+        debounce: Duration::from_millis(30),
         run: None,
         action: WatchAction::Restart,
         cascade: false,

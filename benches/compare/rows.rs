@@ -82,7 +82,7 @@ macro_rules! scale_work {
             most: $most,
             measure: |m| {
                 let rows = ["start-", "stop-", "memory-", "cpu-"];
-                scale(m, $number, rows.map(|row| format!("{row}{}", $count)));
+                scale(m, $number, &rows.map(|row| format!("{row}{}", $count)));
             },
         }
     };
@@ -221,7 +221,7 @@ fn milliseconds(from: u64, to: u64) -> f64 {
 
 const ENOUGH: Duration = Duration::from_secs(60);
 
-fn scale(m: &mut Measuring<'_>, count: usize, rows: [String; 4]) {
+fn scale(m: &mut Measuring<'_>, count: usize, rows: &[String; 4]) {
     let services = m.services(count, "plain", "");
     let rows = rows.each_ref().map(String::as_str);
     let [start, stop, memory, cpu] = rows;
