@@ -96,7 +96,14 @@ pub fn open(
 }
 
 impl Store {
-    /// Writes what is left. What is to be said of it when all is over.
+    /// No line is taken any more, and what is left is written meanwhile.
+    pub fn close(&self) {
+        if let Some(disk) = &self.disk {
+            disk.close();
+        }
+    }
+
+    /// Waits until all is written. What is to be said of it when all is over.
     #[must_use]
     pub fn finish(self) -> Vec<String> {
         let mut notes = Vec::new();

@@ -184,9 +184,14 @@ fn show(held: Held, dashboard: Option<Dashboard>, task: Option<&str>, output: &O
             () = panic_if_told("face") => return Err(None),
         })
     });
+    let left = followed.as_ref().is_ok_and(|followed| followed.left);
+    if !left {
+        // It ends while this process clears up.
+        lease.let_go();
+    }
     // A write to a paused terminal may never end, and must not keep pk.
     runtime.shutdown_background();
-    if followed.as_ref().is_ok_and(|followed| followed.left) {
+    if left {
         guarded.detach();
         // An error says that it has ended meanwhile.
         let _ = lease.give_away();

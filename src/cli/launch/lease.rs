@@ -102,9 +102,14 @@ impl Lease {
         self.stream.write_all(&[GIVEN_AWAY])
     }
 
+    /// Ends the lease: the supervisor is not needed any more.
+    pub(super) fn let_go(&self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+    }
+
     /// Ends the lease, and waits for the supervisor's end: what it said since the first word.
     pub(super) fn end(mut self) -> Vec<Word> {
-        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+        self.let_go();
         let _ = self.stream.set_nonblocking(false);
         let _ = self.stream.set_read_timeout(Some(LAST_WORD));
         let mut rest = [0; 4096];

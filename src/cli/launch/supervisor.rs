@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::lease::{Ended, Leased, Word};
 use super::{Stack, panic_if_told};
 use crate::cli::inspect::plural;
-use crate::cli::log_store;
+use crate::cli::log_store::{self, Store};
 use crate::cli::output::reason;
 use crate::cli::saved::{self, Files};
 use crate::cli::signals::Signals;
@@ -23,7 +23,6 @@ use crate::contain::{self, Containment, Mechanism, Supervised};
 use crate::control::{self, LocalPort};
 use crate::domain::change::What;
 use crate::domain::event::{Command, Shutdown, ShutdownCause};
-use crate::logs::LogStore;
 use crate::supervisor::{self, Handle, Settings};
 
 /// How long what was left after all units had ended may take to die.
@@ -103,7 +102,6 @@ fn run(
     let store = log_store::open(&stack.wanted.plan, &stack.path, task, stack.logs)
         .map_err(|error| cannot_run("its log store", &error))?;
     let opening = opening(&stack, &containment, store.note.as_deref());
-    let logs = Arc::clone(&store.logs);
     // One thread: nothing here computes for long, and the feed is attached before the first
     // step of the stack.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -113,9 +111,23 @@ fn run(
         .enable_all()
         .build()
         .map_err(|error| cannot_run("a runtime", &error))?;
-    let work = live(stack, containment, logs, opening, supervised, leased, faces);
+    let work = live(
+        stack,
+        containment,
+        &store,
+        opening,
+        supervised,
+        leased,
+        faces,
+    );
     let result = runtime.block_on(work);
-    runtime.shutdown_background();
+    if matches!(result, Ok(true)) && supervised.is_guarded() {
+        // No unit is left, and this process ends: the kernel clears up sooner than its threads
+        // would, and the guard removes the cgroups.
+        std::mem::forget(runtime);
+    } else {
+        runtime.shutdown_background();
+    }
     let lines = store.finish();
     if matches!(result, Ok(true)) && !lines.is_empty() {
         leased.say(&Word::Noted { lines });
@@ -130,7 +142,7 @@ fn cannot_run(what: &str, error: &io::Error) -> String {
 async fn live(
     stack: Stack,
     containment: Containment,
-    logs: Arc<dyn LogStore>,
+    store: &Store,
     opening: Vec<String>,
     supervised: &Supervised,
     leased: &Leased,
@@ -146,6 +158,7 @@ async fn live(
     let folder = stack.path.parent().unwrap_or(Path::new("/")).to_owned();
     let (record, task) = (stack.record(), stack.task);
     let plan = Arc::clone(&stack.wanted.plan);
+    let logs = Arc::clone(&store.logs);
     let handle = supervisor::start(Settings {
         plan: stack.wanted.plan,
         options: stack.wanted.options,
@@ -174,8 +187,14 @@ async fn live(
     let serving = control::serve_faces(stack.session, stack.door, faces, record, port.clone())
         .map_err(|error| cannot_run("its server", &error))?;
     leased.say(&began);
+    let askers = Askers {
+        supervised,
+        leased,
+        signals,
+        detached: stack.detached,
+    };
     let ended = tokio::select! {
-        ended = watch(&port, &handle, task.as_deref(), supervised, leased, signals, stack.detached) => ended,
+        ended = watch(&port, &handle, store, task.as_deref(), askers) => ended,
         () = panic_if_told("supervisor") => false,
     };
     serving.finish();
@@ -195,17 +214,30 @@ fn follow_files(files: Arc<Files>, port: LocalPort, handle: Handle) {
     });
 }
 
+/// Who may ask for an end.
+struct Askers<'a> {
+    supervised: &'a Supervised,
+    leased: &'a Leased,
+    signals: Signals,
+    /// There is no face to ask.
+    detached: bool,
+}
+
 /// Passes on what asks for an end until the stack has ended and its face needs nothing more.
 /// `false`: it ended without a verdict.
 async fn watch(
     port: &LocalPort,
     handle: &Handle,
+    store: &Store,
     task: Option<&str>,
-    supervised: &Supervised,
-    leased: &Leased,
-    mut signals: Signals,
-    detached: bool,
+    askers: Askers<'_>,
 ) -> bool {
+    let Askers {
+        supervised,
+        leased,
+        mut signals,
+        detached,
+    } = askers;
     let mut snapshots = handle.snapshots();
     let mut judged = false;
     let mut over = std::pin::pin!(async move {
@@ -214,6 +246,8 @@ async fn watch(
         drop(last);
         // What follows the end of the last unit is part of it.
         let _ = tokio::time::timeout(HOOKS, handle.hooks_done()).await;
+        // It writes while the face shows the end.
+        store.close();
         judged
     });
     let mut lease = std::pin::pin!(leased.ended());

@@ -260,10 +260,15 @@ impl Supervised {
         let _ = rustix::io::write(&self.tell, &line);
     }
 
+    /// Whether the guard lives: when this process ends, it clears up behind it.
+    #[must_use]
+    pub fn is_guarded(&self) -> bool {
+        self.guard.is_some() && getppid() == self.guard
+    }
+
     /// Resolves once the guard has ended.
     pub async fn guard_gone(&self) {
-        let still = |guard: Pid| getppid() == Some(guard);
-        let Some(guard) = self.guard.filter(|guard| still(*guard)) else {
+        let Some(guard) = self.guard.filter(|_| self.is_guarded()) else {
             return;
         };
         let Ok(pidfd) = sys::watch(guard) else {
@@ -271,7 +276,7 @@ impl Supervised {
             return std::future::pending().await;
         };
         // The number may have been somebody else's before the pidfd was opened.
-        if still(guard) {
+        if self.is_guarded() {
             let _ = pidfd.readable().await;
         }
     }

@@ -30,23 +30,22 @@ pub(super) fn children(limit: Option<Duration>) -> bool {
     let began = Instant::now();
     let mut pause = PAUSES.0;
     loop {
-        for_each_child(kill);
-        match reap() {
-            Reaped::Some => {
-                pause = PAUSES.0;
-                continue;
-            }
+        let reaped = reap();
+        match reaped {
             Reaped::NoneLeft => return true,
+            Reaped::Some => pause = PAUSES.0,
+            Reaped::NoneYet if limit.is_some_and(|limit| began.elapsed() > limit) => return false,
             Reaped::NoneYet => {}
         }
-        if limit.is_some_and(|limit| began.elapsed() > limit) {
-            return false;
+        for_each_child(kill);
+        if reaped == Reaped::NoneYet {
+            rest(pause);
+            pause = (pause * 2).min(PAUSES.1);
         }
-        rest(pause);
-        pause = (pause * 2).min(PAUSES.1);
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Reaped {
     /// Whose children may be ours now.
     Some,

@@ -175,11 +175,16 @@ impl DiskStore {
         }
     }
 
+    /// No line is taken any more, and what is left is written meanwhile.
+    pub fn close(&self) {
+        self.shared.queue.close();
+    }
+
     /// Waits until all is written, as long as that; no line is taken any more. Returns what
     /// went wrong, for a person.
     #[must_use]
     pub fn finish(&self, limit: Duration) -> Vec<String> {
-        self.shared.queue.close();
+        self.close();
         if let Some(ended) = lock(&self.run.ended).take()
             && ended.recv_timeout(limit).is_err()
         {
