@@ -105,7 +105,7 @@ impl Store {
 
     /// Waits until all is written. What is to be said of it when all is over.
     #[must_use]
-    pub fn finish(self) -> Vec<String> {
+    pub fn finish(&self) -> Vec<String> {
         let mut notes = Vec::new();
         let masked = self.logs.masked();
         if masked > 0 {

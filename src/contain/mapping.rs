@@ -20,6 +20,22 @@ pub fn give_start_back() {
     }
 }
 
+/// Gives back the code that has run; what runs on is read again from the page cache. For one who
+/// waits for another and then ends: the kernel would take it back then, while somebody waits for
+/// that end.
+pub fn give_code_back() {
+    // Made whole before anything is given back, as it is on the heap.
+    let text = fs::read("/proc/self/maps").unwrap_or_default();
+    for mapping in text
+        .split(|byte| *byte == b'\n')
+        .filter_map(Mapping::parse)
+        .filter(|mapping| mapping.is_code)
+    {
+        // SAFETY: nobody may write there, so it is what the file says, and is read again.
+        unsafe { give_back(mapping.start, mapping.end) };
+    }
+}
+
 /// What of a file may not be written, and is as the file has it. (What the linker relocates is
 /// writable until then, so that it is another's no more.)
 fn unchanged(smaps: &[u8]) -> Vec<(usize, usize)> {

@@ -134,7 +134,7 @@ pub use job::{run_in_terminal, stop_self, suspend_job};
 pub use keeper::NoKeeper;
 pub use limits::{LimitError, Limits};
 pub use mailbox::{Letter, Mailbox, Sender};
-pub use mapping::give_start_back;
+pub use mapping::{give_code_back, give_start_back};
 pub use mechanism::{Choice, ChoiceError, Containment, Mechanism};
 pub use orphans::{adopt_orphans, strayed, take_strays};
 pub use replace::{ReplaceError, replace};

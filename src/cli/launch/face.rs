@@ -16,7 +16,7 @@ use crate::cli::inspect::plural;
 use crate::cli::output::{Output, reason};
 use crate::cli::plain::{Face, Printer, Progress, Story, TaskOutput, WriteError, summary};
 use crate::cli::signals::Signals;
-use crate::contain::{Guarded, Parting};
+use crate::contain::{self, Guarded, Parting};
 use crate::control::{ControlPort, FeedPort, LineWay};
 use crate::domain::event::ShutdownCause;
 use crate::domain::id::UnitName;
@@ -197,6 +197,7 @@ fn show(held: Held, dashboard: Option<Dashboard>, task: Option<&str>, output: &O
         let _ = lease.give_away();
         return followed.map_or(Shown::Failed, Shown::Followed);
     }
+    contain::give_code_back();
     let judged = (followed.as_ref()).is_ok_and(|followed| followed.ended.is_some());
     let said = matches!(followed, Err(None));
     if let Err(Some(what)) = &followed {

@@ -121,14 +121,14 @@ fn run(
         faces,
     );
     let result = runtime.block_on(work);
+    let lines = store.finish();
     if matches!(result, Ok(true)) && supervised.is_guarded() {
         // No unit is left, and this process ends: the kernel clears up sooner than its threads
         // would, and the guard removes the cgroups.
-        std::mem::forget(runtime);
+        std::mem::forget((runtime, store));
     } else {
         runtime.shutdown_background();
     }
-    let lines = store.finish();
     if matches!(result, Ok(true)) && !lines.is_empty() {
         leased.say(&Word::Noted { lines });
     }
@@ -263,6 +263,7 @@ async fn watch(
                 }
                 if held {
                     leased.say_ended(port, task);
+                    contain::give_code_back();
                 }
             }
             end = &mut lease, if held => {
