@@ -245,17 +245,18 @@ async fn one_that_moves_itself_to_the_parent_cgroup() {
 async fn one_that_moves_away_and_leaves_its_session_is_killed_and_told(containment: Containment) {
     const STRAY: Animal = animal(
         1,
-        "use POSIX; exit if fork; setsid; exit if fork; open my $f, '>', $ARGV[1] or die; \
-         print $f $$; close $f; print \"$$\\n\"; sleep 1000 while 1",
+        // It may be killed as soon as it has moved.
+        "use POSIX; exit if fork; setsid; exit if fork; print \"$$\\n\"; \
+         open my $f, '>', $ARGV[1] or die; print $f $$; close $f; sleep 1000 while 1",
     );
     pk::contain::adopt_orphans().unwrap();
     if containment.mechanism() != pk::contain::Mechanism::Cgroup {
         return;
     }
     let Released { group, pids, .. } = &released_into(&containment, &STRAY).await;
+    until("it is killed", || !lives(&pids[0])).await;
     let _ = group.kill().unwrap();
     soon(group.emptied()).await.unwrap();
-    until("it is killed", || !lives(&pids[0])).await;
     let strays = pk::contain::take_strays();
     assert_eq!(strays.len(), 1, "{strays:?}");
     assert_eq!(strays[0].pid.to_string(), pids[0]);
