@@ -53,6 +53,11 @@ eventually() {
     sleep 0.1
   done
 }
+supervisor() {
+  face=$(pk ps --output json | sed -n 's/^  "pid": \([0-9]*\),/\1/p')
+  guard=$(echo $(cat /proc/$face/task/*/children))
+  echo $(cat /proc/$guard/task/$guard/children)
+}
 for scenario in $(cat /scenarios); do
   cd /stacks/$scenario
   echo "==== $scenario"

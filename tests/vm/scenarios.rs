@@ -84,9 +84,7 @@ tasks:
 in_cgroup killed root pk up &
 until pk ps 2>/dev/null | grep -q running; do sleep 0.1; done
 echo before: $(ls -d /sys/fs/cgroup/killed/*/)
-face=$(pk ps --output json | sed -n 's/^  \"pid\": \\([0-9]*\\),/\\1/p')
-guard=$(echo $(cat /proc/$face/task/*/children))
-kill -9 $(cat /proc/$guard/task/$guard/children)
+kill -9 $(supervisor)
 wait
 echo passed on: $(cat /sys/fs/cgroup/killed/cgroup.subtree_control).
 ",
@@ -137,10 +135,11 @@ echo 16 >/proc/sys/fs/inotify/max_queued_events
 mkdir -p src/flood; echo one >src/a
 pk up --no-tui &
 eventually 'pk watch status --output json | grep -q unit'
-n=0; while [ $n -lt 200 ]; do n=$((n+1)); echo >src/flood/$((n % 8)); rm src/flood/$((n % 8)); done &
-flood=$!
+supervisor=$(supervisor)
+kill -STOP $supervisor
+for n in 1 2 3 4 5 6 7 8; do echo >src/flood/$n; rm src/flood/$n; done
 echo two >src/a
-wait $flood
+kill -CONT $supervisor
 eventually 'pk logs api | grep -q has.two'
 pk down
 wait
