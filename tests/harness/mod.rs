@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 
 pub use filter::filtered;
 pub use marker::Marker;
+use pk::domain::signal::Signal;
 pub use running::{Ended, Running, children};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How long anything may take on a busy machine before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -56,6 +58,7 @@ pub struct Pk {
 
 impl Pk {
     pub fn new<'a>(args: impl IntoIterator<Item = &'a str>) -> Self {
+        heed_ctrl_c();
         let folder = tempfile::Builder::new()
             .prefix("pk-test-")
             .tempdir()
@@ -178,11 +181,7 @@ impl Pk {
 /// named.
 fn plain(through: &[String], folder: &Path) -> Command {
     let pk = env!("CARGO_BIN_EXE_pk");
-    let mut words = heedful()
-        .iter()
-        .copied()
-        .chain(through.iter().map(String::as_str))
-        .chain([pk]);
+    let mut words = through.iter().map(String::as_str).chain([pk]);
     let mut command = Command::new(words.next().unwrap_or(pk));
     command
         .args(words)
@@ -203,15 +202,24 @@ fn plain(through: &[String], folder: &Path) -> Command {
     command
 }
 
-/// What a shell starts in the background ignores Ctrl-C, and so does what that starts.
-fn heedful() -> &'static [&'static str] {
-    static IGNORED: OnceLock<bool> = OnceLock::new();
-    let ignored = || pk::contain::is_ignored(pk::domain::signal::Signal::INT).unwrap_or(false);
-    if *IGNORED.get_or_init(ignored) {
-        &["env", "--default-signal=INT,QUIT"]
-    } else {
-        &[]
-    }
+/// What a shell starts in the background ignores Ctrl-C, and so would all that the tests start.
+/// What is handled here is at its default there (`execve(2)`).
+pub fn heed_ctrl_c() {
+    static HEEDED: OnceLock<()> = OnceLock::new();
+    HEEDED.get_or_init(|| {
+        if !pk::contain::is_ignored(Signal::INT).unwrap_or(false) {
+            return;
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .unwrap();
+        let _context = runtime.enter();
+        for kind in [SignalKind::interrupt(), SignalKind::quit()] {
+            // The handler stays when the stream is gone.
+            drop(signal(kind).unwrap());
+        }
+    });
 }
 
 /// The top folder of the package.

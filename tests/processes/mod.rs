@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::Marker;
+use crate::harness::{Marker, heed_ctrl_c};
 
 /// A folder with a pk under a name that no other process of this machine has, so that all
 /// that bear it can be killed without hitting another pk.
@@ -53,6 +53,7 @@ impl Place {
 
     fn below(folder: &Path, file: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
+        heed_ctrl_c();
         let folder = tempfile::Builder::new()
             .prefix("pk-test-")
             .tempdir_in(folder)
