@@ -96,6 +96,9 @@ pub(super) fn spawn(
 ) {
     let environment = request::environment(&tools.environment, name, &spec);
     let logs = unit_log(name, &spec, &environment);
+    // What is typed while it is on its way is for it.
+    let takes_input = spec.takes_input();
+    let inputs = takes_input.then(|| tools.terminals.take_inputs(run.instance));
     let mut runner = Runner {
         run,
         group_name: name.to_string(),
@@ -107,6 +110,7 @@ pub(super) fn spawn(
         tools,
         environment,
         logs: Some(logs),
+        inputs,
         inbox: inbox.clone(),
         asked,
         probes: HashMap::new(),
@@ -158,6 +162,8 @@ struct Runner {
     environment: Vec<(OsString, OsString)>,
     /// Until the store has been told.
     logs: Option<Result<UnitLog, String>>,
+    /// What is typed for it, until there is somebody to read it.
+    inputs: Option<mpsc::Receiver<Input>>,
     inbox: Inbox,
     asked: mpsc::UnboundedReceiver<Ask>,
     probes: HashMap<ProbeRole, Probing>,
@@ -212,8 +218,15 @@ impl Runner {
             Err(error) => return Fact::SpawnFailed { error },
         };
         let _ = self.group.set(Arc::clone(&group));
-        let note = self.noter();
-        let mut streams = Streams::connect(self.run, &self.spec, &self.tools, &mut running, note);
+        let (inputs, note) = (self.inputs.take(), self.noter());
+        let mut streams = Streams::connect(
+            self.run,
+            &self.spec,
+            &self.tools,
+            &mut running,
+            inputs,
+            note,
+        );
         let (groups, environment) = (&self.tools.groups, &self.environment);
         let live = LiveRun::new(groups, self.run, &self.group_name, &group, environment);
         self.report(Fact::Spawned { pid: running.pid() });

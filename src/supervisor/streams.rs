@@ -3,11 +3,11 @@
 use std::future::pending;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::runner::Tools;
-use super::terminal::pump as terminal;
+use super::terminal::{Input, pump as terminal};
 use crate::contain::{Output, Pipe, Running};
 use crate::domain::id::RunId;
 use crate::domain::spec::{Tty, UnitSpec};
@@ -24,12 +24,14 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    /// Connects all that `running` has. `note` says what goes wrong.
+    /// Connects all that `running` has; `inputs` is what is typed for it. `note` says what goes
+    /// wrong.
     pub(super) fn connect(
         run: RunId,
         spec: &UnitSpec,
         tools: &Arc<Tools>,
         running: &mut Running,
+        inputs: Option<mpsc::Receiver<Input>>,
         note: impl Fn(&str) + Clone + Send + 'static,
     ) -> Self {
         let mut streams = Self {
@@ -40,9 +42,6 @@ impl Streams {
         for output in running.take_outputs() {
             streams.pipe(run, tools, output, note.clone());
         }
-        let inputs = spec
-            .takes_input()
-            .then(|| tools.terminals.take_inputs(run.instance));
         let input = running.take_input();
         let Some(opened) = running.take_terminal() else {
             if let (Some(inputs), Some(input)) = (inputs, input) {

@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use super::protocol::{ask, socket};
 use crate::harness::{Pk, Running, poll};
 
 const STACK: &str = "\
@@ -216,6 +217,27 @@ fn start_lends_the_terminal_to_what_takes_it_over() {
     face.keys("7\r");
     face.wait_for("left with 7");
     face.wait();
+    pk.pk(["down"]).assert_code(0);
+    pk.wait();
+}
+
+#[test]
+fn what_is_typed_before_it_runs_is_kept_for_it() {
+    let yaml = "\
+tasks:
+  ask:
+    command: 'read answer; echo it is $answer'
+    stdin: true
+    status: 'until test -e go; do sleep 0.02; done; exit 1'
+";
+    let pk = Pk::stack(yaml, ["up", "--keep-project"]).start();
+    let state = || pk.pk(["ps", "--output", "json"]).stdout();
+    poll("its start", || state().contains("starting").then_some(()));
+    let body = r#"{"input": {"text": "seven\n"}}"#;
+    let (code, said) = ask(&socket(&pk), "POST", "/v1/units/ask/input", body);
+    assert_eq!(code, 200, "{said}");
+    std::fs::write(pk.folder().join("go"), "").unwrap();
+    pk.wait_for("| it is seven");
     pk.pk(["down"]).assert_code(0);
     pk.wait();
 }
