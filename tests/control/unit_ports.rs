@@ -139,6 +139,7 @@ services:
   web:
     command: echo mine is $PORT of $PORT_HTTP; exec sleep 1000
     ports: {http: auto}
+    readiness: {log: mine is}
     replicas: 3
 tasks:
   end: {command: 'true', depends_on: [web], essential: true}
